@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The register of devices: SQLite in WAL mode, shared by gatewayd and
+ * gatewayctl through this library (the database file is the only meeting
+ * point, so gatewayctl works while gatewayd is down). A handle belongs to one
+ * thread; open one per worker. Only this folder knows the schema, which has a
+ * version and migrates forward.
+ *
+ * The database holds the subscriptions of persistent sessions too: the broker
+ * knows the mapped filters, only we know which device filters they stand for.
+ */
+#ifndef GATEWAY_REGISTER_REG_H
+#define GATEWAY_REGISTER_REG_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+#define REG_NAME_MAX 512
+#define REG_WHY_SIZE 256
+
+#define REG_STATE_LIST(X)    \
+	X(PENDING, "pending") \
+	X(ENROLLED, "enrolled") \
+	X(REVOKED, "revoked")
+
+enum reg_state {
+#define X(name, text) REG_##name,
+	REG_STATE_LIST(X)
+#undef X
+};
+const char *reg_state_text(enum reg_state state);
+int reg_state_parse(const char *text); /* -1: none */
+
+struct reg;
+
+enum reg_mode {
+	REG_READ,   /* must exist */
+	REG_WRITE,  /* must exist */
+	REG_CREATE, /* made (0660) when it is not there */
+};
+
+/*
+ * why: REG_WHY_SIZE bytes, a sentence on failure: ERR_NOT_FOUND (no such
+ * file, REG_READ and REG_WRITE), ERR_VERSION (made by a newer release),
+ * ERR_DATABASE, -EACCES. Waits at most 5 s for another writer.
+ */
+int reg_open(const char *file, enum reg_mode mode, struct reg **out, char *why) MUST_CHECK;
+void reg_close(struct reg *reg);
+/* The sentence for the last ERR_DATABASE of this handle. */
+const char *reg_error(const struct reg *reg);
+/*
+ * Changes whenever another handle committed to the devices (not for last
+ * seen), so that sessions need a second look. Cheap: a look at shared memory
+ * and, when something was committed, one row.
+ */
+uint64_t reg_generation(struct reg *reg);
+
+/* ---- devices ------------------------------------------------------------------------ */
+
+struct reg_device {
+	char name[REG_NAME_MAX + 1]; /* the identity */
+	char fingerprint[65];        /* of the key; "" when only the name is known */
+	enum reg_state state;
+	char group[REG_NAME_MAX + 1]; /* "" none */
+	char serial[65];             /* of the newest certificate, hex */
+	char certificate_hash[65];
+	int64_t not_before, not_after; /* of the newest certificate; 0 unknown */
+	int64_t enrolled_at, first_seen, last_seen; /* 0 never */
+	char last_address[64];
+	char last_failure[256]; /* sentence; "" none */
+	int64_t last_failure_at;
+};
+
+/*
+ * Admission look-up on the handshake path, a prepared statement: the device
+ * of that name. 0, ERR_NOT_FOUND, ERR_DATABASE.
+ */
+int reg_find(struct reg *reg, struct span name, struct reg_device *out) MUST_CHECK;
+int reg_find_fingerprint(struct reg *reg, const char *fingerprint, struct reg_device *out) MUST_CHECK;
+/*
+ * Enrol: insert or, for the same key, renew (dates, serial, hash, state
+ * enrolled, group when not NULL). *renewed says which. ERR_EXISTS: the name
+ * is known with another key and replace is false. The certificate is recorded
+ * in the list of certificates issued.
+ */
+int reg_enrol(struct reg *reg, const struct reg_device *device, bool replace,
+              bool *renewed) MUST_CHECK;
+int reg_set_state(struct reg *reg, struct span name, enum reg_state state) MUST_CHECK;
+int reg_set_group(struct reg *reg, struct span name, const char *group) MUST_CHECK;
+int reg_remove(struct reg *reg, struct span name) MUST_CHECK;
+/* In order of name; each() returns 0 to go on. */
+int reg_each(struct reg *reg, int (*each)(void *owner, const struct reg_device *device),
+             void *owner) MUST_CHECK;
+
+/* Labels: a value "" removes. reg_label_each in order of name. */
+int reg_set_label(struct reg *reg, struct span name, const char *label,
+                  const char *value) MUST_CHECK;
+int reg_label_each(struct reg *reg, struct span name,
+                   int (*each)(void *owner, struct span label, struct span value),
+                   void *owner) MUST_CHECK;
+
+/* Many sightings in one transaction (the control thread collects them). */
+struct reg_sighting {
+	char name[REG_NAME_MAX + 1];
+	char address[64];
+	int64_t at;
+	char failure[256]; /* "": the device was admitted */
+};
+int reg_note_sightings(struct reg *reg, const struct reg_sighting *list, size_t count) MUST_CHECK;
+
+/* ---- subscriptions of persistent sessions --------------------------------------------- */
+
+struct reg_subscription {
+	struct span filter; /* the device's filter */
+	uint8_t options;    /* as in SUBSCRIBE */
+	uint32_t id;        /* subscription identifier, 0 none */
+};
+
+int reg_subscription_put(struct reg *reg, struct span client_id,
+                         const struct reg_subscription *s) MUST_CHECK;
+int reg_subscription_remove(struct reg *reg, struct span client_id, struct span filter) MUST_CHECK;
+int reg_subscription_clear(struct reg *reg, struct span client_id) MUST_CHECK;
+int reg_subscription_each(struct reg *reg, struct span client_id,
+                          int (*each)(void *owner, const struct reg_subscription *s),
+                          void *owner) MUST_CHECK;
+
+#endif
