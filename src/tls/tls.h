@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TLS as an engine between byte spans: fed with what the network brought,
+ * asked for plaintext, drained of what must be sent. No sockets, no loop, no
+ * clock of its own beyond certificate dates. Only this folder and pki/ know
+ * OpenSSL.
+ *
+ * struct tls_shared: one per process and configuration: the session store and
+ *     the rotating ticket keys that let a session resume on any worker.
+ * struct tls_context: one per worker (an OSSL_LIB_CTX of its own: no locks are
+ *     shared, measured 25 % less CPU per handshake).
+ * struct tls: one per connection, belongs to its worker.
+ */
+#ifndef GATEWAY_TLS_TLS_H
+#define GATEWAY_TLS_TLS_H
+
+#include "base/batch.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "pki/pki.h"
+
+/* ---- shared --------------------------------------------------------------------------- */
+
+struct tls_shared;
+
+/* sessions: most that the store keeps (oldest go first); lifetime in seconds. */
+int tls_shared_new(unsigned sessions, unsigned lifetime, struct tls_shared **out) MUST_CHECK;
+void tls_shared_free(struct tls_shared *shared);
+/* Any thread: nothing issued before now resumes any more (CA or CRL changed). */
+void tls_shared_forget_all(struct tls_shared *shared);
+/* Any thread: sessions and tickets of this key fingerprint resume no more. */
+void tls_shared_forget(struct tls_shared *shared, const char *fingerprint);
+/* Sessions kept now. */
+size_t tls_shared_count(struct tls_shared *shared);
+
+/* ---- context ---------------------------------------------------------------------------- */
+
+/*
+ * What the register says of a device whose certificate is valid otherwise.
+ * Each verdict ends the handshake with the alert named.
+ */
+enum tls_admit {
+	TLS_ADMIT_YES,
+	TLS_ADMIT_UNKNOWN, /* certificate_unknown(46) */
+	TLS_ADMIT_REVOKED, /* certificate_revoked(44) */
+	TLS_ADMIT_EXPIRED, /* certificate_expired(45) */
+	TLS_ADMIT_BAD,     /* bad_certificate(42): no usable identity, no map */
+	TLS_ADMIT_ERROR,   /* internal_error(80): the register cannot be read */
+};
+
+struct tls_calls {
+	/*
+	 * Decide on a certificate that passed X.509 checks: on full handshakes
+	 * inside the certificate verification, on resumptions before the session
+	 * is accepted (a refusal then falls back to a full handshake, which
+	 * meets the same question and sends the alert). `owner` is the
+	 * connection's (tls_new()). May be called twice for one connection.
+	 */
+	enum tls_admit (*admit)(void *owner, const struct pki_cert *cert, bool resumed);
+};
+
+struct tls_settings {
+	const char *certificate, *key, *ca; /* PEM files */
+	const char *crl;                    /* PEM file or NULL */
+	unsigned min_version;               /* 12 or 13 */
+};
+
+struct tls_context;
+
+/* why: PKI_WHY_SIZE bytes, a sentence with the file's name on failure. */
+int tls_context_new(const struct tls_settings *settings, struct tls_shared *shared,
+                    const struct tls_calls *calls, struct tls_context **out, char *why) MUST_CHECK;
+/* Counted: connections hold a reference, so a reload swaps contexts freely. */
+void tls_context_unref(struct tls_context *context);
+
+/* ---- connection ---------------------------------------------------------------------------- */
+
+struct tls;
+
+enum tls_state {
+	TLS_HANDSHAKE, /* needs more from the peer */
+	TLS_OPEN,
+	TLS_ENDED,     /* close_notify received, or failed */
+};
+
+/*
+ * Ciphertext to send is appended to `out`, which the caller empties; it may be
+ * shared by all connections of a worker as long as it is emptied after each
+ * call below.
+ */
+int tls_new(struct tls_context *context, void *owner, struct tls **out) MUST_CHECK;
+void tls_free(struct tls *tls);
+
+/*
+ * Lend the bytes that arrived. They must stay valid during the following
+ * tls_handshake() and tls_read() calls, until tls_unread() was asked; what
+ * tls_unread() returns was not taken and must be lent again later (first).
+ */
+void tls_lend(struct tls *tls, struct span cipher);
+struct span tls_unread(struct tls *tls);
+/* The peer sent FIN. */
+void tls_lend_eof(struct tls *tls);
+
+/*
+ * Go on with the handshake as far as the lent bytes allow. ERR_MORE, 0 when
+ * it is complete (once), or a failure after which tls_failure() tells more and
+ * `out` holds the alert to send.
+ */
+int tls_handshake(struct tls *tls, struct buf *out) MUST_CHECK;
+/*
+ * Decrypt into memory: bytes > 0; ERR_MORE; ERR_CLOSED after close_notify;
+ * ERR_CRYPTO. Call until ERR_MORE, or keep what tls_unread() says. `out` may
+ * get bytes (key update, tickets).
+ */
+int64_t tls_read(struct tls *tls, uint8_t *plain, size_t size, struct buf *out) MUST_CHECK;
+/* True when tls_read() would return bytes without anything lent. */
+bool tls_pending(const struct tls *tls);
+/*
+ * Encrypt the pieces of a batch, joined into full records. 0 or ERR_CRYPTO,
+ * -ENOMEM.
+ */
+int tls_write(struct tls *tls, const struct batch *plain, struct buf *out) MUST_CHECK;
+/* close_notify. */
+void tls_shutdown(struct tls *tls, struct buf *out);
+
+/* ---- facts ------------------------------------------------------------------------------------ */
+
+enum tls_state tls_state(const struct tls *tls);
+/* After the handshake: the peer's certificate, owned by tls. Also when the
+ * verification failed, if the peer showed one; else NULL. */
+const struct pki_cert *tls_peer(const struct tls *tls);
+bool tls_resumed(const struct tls *tls);
+const char *tls_version_text(const struct tls *tls); /* "TLSv1.2" */
+const char *tls_cipher_text(const struct tls *tls);
+/* Server name the client asked for, "" none. */
+const char *tls_server_name(const struct tls *tls);
+
+struct tls_failure {
+	int reason;        /* reason number of OpenSSL's library 20, 0 none */
+	int verify_error;  /* X509_V_ERR_*, 0 none */
+	int verify_depth;
+	int alert_sent, alert_received; /* -1 none */
+	enum tls_admit admit; /* of the last admit() */
+	char text[256];    /* a sentence for the log */
+};
+const struct tls_failure *tls_failure(const struct tls *tls);
+
+#endif
