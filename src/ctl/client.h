@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The client side of the control socket, blocking, for gatewayctl. */
+#ifndef GATEWAY_CTL_CLIENT_H
+#define GATEWAY_CTL_CLIENT_H
+
+#include "ctl/doc.h"
+
+struct ctl_client;
+
+/*
+ * ERR_UNAVAILABLE: nobody listens (gatewayd is not running); -EACCES: not
+ * allowed. why (256 bytes): a sentence with the remedy.
+ */
+int ctl_connect(const char *path, struct ctl_client **out, char *why) MUST_CHECK;
+void ctl_disconnect(struct ctl_client *client);
+/*
+ * Send a request { command: NAME, ... } (args is a map with further keys, may
+ * be NULL, stays the caller's) and wait at most timeout_ms for the answer.
+ * 0 and the document under "result"; the daemon's refusal comes back as its
+ * code and sentence. ERR_TIMEOUT, ERR_VERSION, ERR_CLOSED.
+ */
+int ctl_call(struct ctl_client *client, const char *command, const struct doc *args,
+             unsigned timeout_ms, struct doc **out, char *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket of the daemon, on the control thread's loop. The peer's
+ * credentials are taken at accept and checked for each command. Bad input
+ * closes that client and nothing else; slow clients meet a deadline; clients
+ * are limited in number.
+ */
+#ifndef GATEWAY_CTL_SERVER_H
+#define GATEWAY_CTL_SERVER_H
+
+#include <sys/types.h>
+
+#include "ctl/doc.h"
+#include "loop/loop.h"
+
+struct ctl_server;
+struct ctl_request;
+
+enum ctl_right {
+	CTL_READ,  /* whoever may open the socket (mode 0660: the group) */
+	CTL_WRITE, /* root, the daemon's own user, and members of the socket's group */
+	CTL_ROOT,  /* root and the daemon's own user only */
+};
+
+struct ctl_command {
+	const char *name;
+	enum ctl_right right;
+	/*
+	 * Answer now or later, exactly once, with ctl_reply() or ctl_refuse();
+	 * the request is gone afterwards. args is the whole request map.
+	 */
+	void (*run)(void *owner, struct ctl_request *request, const struct doc *args);
+};
+
+/*
+ * Listens at path (0660, owner's group). Refuses when a live daemon answers
+ * there, removes a stale socket. Commands end with name NULL and must outlive
+ * the server. why: 256 bytes.
+ */
+int ctl_server_open(struct loop *loop, const char *path, const struct ctl_command *commands,
+                    void *owner, struct ctl_server **out, char *why) MUST_CHECK;
+/* Stops listening, ends the clients after what is queued; done(owner) later. */
+void ctl_server_close(struct ctl_server *server, void (*done)(void *owner), void *owner);
+
+/* The reply is taken over. */
+void ctl_reply(struct ctl_request *request, struct doc *reply);
+/* code: enum err or negative errno; sentence: what a person reads. */
+void ctl_refuse(struct ctl_request *request, int code, const char *sentence);
+
+struct ctl_peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+struct ctl_peer ctl_request_peer(const struct ctl_request *request);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The relay: the protocol state of one device session, without sockets, clock
+ * or threads. Bytes of the device go in, bytes for the broker and for the
+ * device come out, and the other way round. It decodes strictly, rewrites
+ * what carries topics or identity, and passes everything else unchanged, with
+ * packet identifiers unchanged: QoS, retained messages, wills, sessions and
+ * flow control are the broker's own, and exact.
+ *
+ * Output goes into two batches, which may reference the input bytes: the
+ * caller flushes both before it lets go of the input. Payloads are never
+ * collected: only heads and small packets are held, in memory bounded by the
+ * limits.
+ *
+ * Life: relay_new -> relay_from_device until relay_phase is RELAY_DIAL ->
+ * (the session dials) -> relay_upstream_open or relay_upstream_failed ->
+ * relay_from_device / relay_from_broker -> RELAY_OVER -> relay_free.
+ * A relay belongs to one worker thread.
+ */
+#ifndef GATEWAY_RELAY_RELAY_H
+#define GATEWAY_RELAY_RELAY_H
+
+#include "base/batch.h"
+#include "base/metric.h"
+#include "mqtt/mqtt.h"
+#include "topic/topic.h"
+
+struct relay;
+
+enum relay_phase {
+	RELAY_WAIT_CONNECT, /* the device has not sent a whole CONNECT */
+	RELAY_DIAL,         /* a valid CONNECT is held: the upstream is wanted */
+	RELAY_WAIT_CONNACK, /* CONNECT went up */
+	RELAY_LIVE,
+	RELAY_OVER,         /* see relay_ending() */
+};
+
+/* Where the subscriptions of persistent sessions are kept. */
+struct relay_store {
+	/* Call each() for every one kept; negative on failure. */
+	int (*load)(void *owner, struct span client_id,
+	            int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
+	            void *each_owner);
+	int (*put)(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id);
+	int (*remove)(void *owner, struct span client_id, struct span filter);
+	int (*clear)(void *owner, struct span client_id); /* cheap when there are none */
+	void *owner;
+};
+
+struct relay_limits {
+	uint32_t packet_size;     /* largest packet from the device, bytes */
+	uint32_t packet_memory;   /* largest packet held whole, largest PUBLISH head */
+	uint16_t keepalive_max;   /* seconds, 0: no limit */
+	unsigned denied_inflight; /* see conf.h */
+	unsigned subscriptions;
+	unsigned topic_aliases;
+};
+
+/* Everything must stay valid as long as the relay. */
+struct relay_settings {
+	const struct topic_rules *rules; /* of the device's map */
+	struct topic_vars vars;          /* without client_id: that comes with CONNECT */
+	const char *client_id;           /* template of the upstream client identifier */
+	struct span username;            /* the identity */
+	const char *password;            /* of the upstream, NULL none */
+	struct relay_limits limits;
+	struct relay_store store;        /* all NULL: nothing is kept */
+	struct metrics *metrics;         /* of the worker */
+};
+
+/* Both batches of the caller; flushed by the caller after every call. */
+struct relay_out {
+	struct batch *device;
+	struct batch *broker;
+};
+
+/* The arena that each batch needs, in bytes, for these limits. */
+size_t relay_arena_size(const struct relay_limits *limits);
+
+int relay_new(const struct relay_settings *settings, struct relay **out) MUST_CHECK;
+void relay_free(struct relay *relay); /* NULL is fine */
+
+enum relay_phase relay_phase(const struct relay *relay);
+/*
+ * Would bytes of the device be taken now? False in RELAY_DIAL and
+ * RELAY_WAIT_CONNACK, and while as many denied publishes as the limits allow
+ * wait for their turn. (The caller then stops reading.)
+ */
+bool relay_wants_device(const struct relay *relay);
+
+/*
+ * Take bytes. *used tells how many were; the rest must be offered again,
+ * after: 0 - relay_wants_device() is true again (or nothing is left);
+ * ERR_FULL - the batches were flushed; ERR_CLOSED - never: the phase is
+ * RELAY_OVER, what is in the batches is still to be sent and then both sides
+ * are closed gently. -ENOMEM ends the session like ERR_CLOSED.
+ */
+int relay_from_device(struct relay *relay, struct span in, size_t *used,
+                      struct relay_out *out) MUST_CHECK;
+int relay_from_broker(struct relay *relay, struct span in, size_t *used,
+                      struct relay_out *out) MUST_CHECK;
+
+/* In RELAY_DIAL: connected, send CONNECT. */
+int relay_upstream_open(struct relay *relay, struct relay_out *out) MUST_CHECK;
+/* In RELAY_DIAL or RELAY_WAIT_CONNACK: no broker. CONNACK 3 / 0x88 goes out. */
+void relay_upstream_failed(struct relay *relay, struct relay_out *out);
+/*
+ * The broker closed. taken_over: a newer connection of the same upstream
+ * client identifier exists (5.0: DISCONNECT 0x8E, else 0x8B).
+ */
+void relay_upstream_ended(struct relay *relay, bool taken_over, struct relay_out *out);
+/*
+ * End it from our side: before CONNACK with a CONNACK, in 5.0 with DISCONNECT
+ * reason, else silently. The upstream is closed without DISCONNECT, so the
+ * broker publishes the will, which is true. text: static, for relay_ending().
+ */
+void relay_end(struct relay *relay, enum mqtt_reason reason, const char *text,
+               struct relay_out *out);
+
+/* ---- facts ------------------------------------------------------------------------- */
+
+enum relay_side { RELAY_SIDE_DEVICE, RELAY_SIDE_BROKER, RELAY_SIDE_GATEWAY };
+
+struct relay_ending {
+	enum relay_side side;    /* who caused it */
+	enum mqtt_reason reason; /* SUCCESS: the device's own DISCONNECT */
+	const char *text;        /* a sentence fragment, static: "sent a second CONNECT" */
+};
+/* Why it is over; text NULL while it is not. */
+struct relay_ending relay_ending(const struct relay *relay);
+
+struct relay_info {
+	enum mqtt_version version;   /* 0 before CONNECT */
+	struct span device_client_id; /* as the device sent it */
+	struct span client_id;        /* upstream; valid from RELAY_DIAL on */
+	bool clean_start, session_present;
+	uint16_t keep_alive; /* in force, seconds */
+	uint64_t publish_up, publish_down, denied, unmapped, bytes_up, bytes_down;
+	struct span last_denied; /* topic, cut to 128 bytes */
+	size_t subscriptions;
+};
+void relay_info(const struct relay *relay, struct relay_info *out);
+/* The compiled map; NULL before CONNECT. */
+const struct topic_map *relay_map(const struct relay *relay);
+/* Would these rules and variables give this session other rights? (reload) */
+bool relay_rights_differ(const struct relay *relay, const struct topic_rules *rules,
+                         const struct topic_vars *vars);
+/* After a reload that left the rights equal: the old rules may be freed. */
+int relay_rebase(struct relay *relay, const struct topic_rules *rules,
+                 const struct topic_vars *vars) MUST_CHECK;
+
+#endif
