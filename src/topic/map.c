@@ -71,7 +71,8 @@ measure(const struct compile *c, const struct topic_rule *rule, const char *text
 	}
 	if (s.len > TOPIC_MAX) {
 		snprintf(c->why, c->why_size,
-		         "line %d: a filter is too long with the values of this device", rule->line);
+		         "line %d: a filter is too long with the values of this device",
+		         rule->line);
 		return ERR_UNSAFE;
 	}
 	if (topic_template_is(span_str(text))) {

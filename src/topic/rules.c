@@ -50,7 +50,7 @@ side_fault(struct span text)
 	}
 	(void)level_next(&l, &first);
 	if (span_eq_str(first, "$share")) {
-		return "a rule cannot be shared: devices share by themselves, rules map what they ask";
+		return "$share is for devices to ask, not for rules to give";
 	}
 	/* "$${group}" could become "$share". */
 	if (first.len > 0 && first.ptr[0] == '$' && !topic_template_is(span_head(first, 2)) &&

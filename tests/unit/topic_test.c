@@ -50,7 +50,8 @@ matching_follows_the_standard(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		if (topic_matches(span_str(rows[i].filter), span_str(rows[i].name)) != rows[i].yes) {
+		if (topic_matches(span_str(rows[i].filter), span_str(rows[i].name)) !=
+		    rows[i].yes) {
 			fail_msg("%s %s", rows[i].filter, rows[i].name);
 		}
 	}
@@ -230,8 +231,9 @@ templates_expand(void **state)
 		}
 		assert_true(r >= 0 && span_eq_str(span_of(out, (size_t)r), rows[i].result));
 		if (r > 0) {
-			assert_int_equal(topic_template_expand(text, &vars, out, (size_t)r - 1, &which),
-			                 ERR_FULL);
+			assert_int_equal(
+				topic_template_expand(text, &vars, out, (size_t)r - 1, &which),
+				ERR_FULL);
 		}
 	}
 	vars.label = NULL;
@@ -245,8 +247,10 @@ templates_expand(void **state)
 static void
 bad_templates_are_found(void **state)
 {
-	static const char *const rows[] = { "${", "a/${identity", "${}", "${Identity}", "${ cn}",
-		"${label.}", "${label.a/b}", "${label.+}", "${label}", "${cn}/${nope}", "${${cn}}" };
+	static const char *const rows[] = {
+		"${",           "a/${identity", "${}",      "${Identity}",   "${ cn}",  "${label.}",
+		"${label.a/b}", "${label.+}",   "${label}", "${cn}/${nope}", "${${cn}}"
+	};
 	const char *why;
 
 	(void)state;
@@ -547,22 +551,25 @@ long_topics_meet_the_limits(void **state)
 	(void)state;
 	assert_non_null(topic);
 	memset(topic, 'a', TOPIC_MAX);
-	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_MAX - 7), out, TOPIC_MAX, &hit),
-	                 TOPIC_MAX);
-	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_MAX - 6), out, TOPIC_MAX, &hit),
-	                 ERR_LIMIT);
+	assert_int_equal(
+		topic_map_publish(map, span_of(topic, TOPIC_MAX - 7), out, TOPIC_MAX, &hit),
+		TOPIC_MAX);
+	assert_int_equal(
+		topic_map_publish(map, span_of(topic, TOPIC_MAX - 6), out, TOPIC_MAX, &hit),
+		ERR_LIMIT);
 	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_MAX), out, TOPIC_MAX, &hit),
-	                 ERR_LIMIT);
+			 ERR_LIMIT);
 	memset(topic, '/', TOPIC_MAX);
 	/* n slashes are n + 1 levels, and the rule adds one */
-	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_LEVELS - 2), out, TOPIC_MAX,
-	                                   &hit),
-	                 TOPIC_LEVELS - 2 + 7);
-	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_LEVELS - 1), out, TOPIC_MAX,
-	                                   &hit),
-	                 ERR_LIMIT);
-	assert_int_equal(topic_map_publish(map, span_of(topic, TOPIC_MAX - 7), out, TOPIC_MAX, &hit),
-	                 ERR_LIMIT);
+	assert_int_equal(
+		topic_map_publish(map, span_of(topic, TOPIC_LEVELS - 2), out, TOPIC_MAX, &hit),
+		TOPIC_LEVELS - 2 + 7);
+	assert_int_equal(
+		topic_map_publish(map, span_of(topic, TOPIC_LEVELS - 1), out, TOPIC_MAX, &hit),
+		ERR_LIMIT);
+	assert_int_equal(
+		topic_map_publish(map, span_of(topic, TOPIC_MAX - 7), out, TOPIC_MAX, &hit),
+		ERR_LIMIT);
 	free(topic);
 	topic_map_free(map);
 }
@@ -741,7 +748,8 @@ hostile_identities_get_no_map(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		vars.identity = span_of(rows[i].bytes, rows[i].len);
-		assert_int_equal(topic_map_compile(&rules, &vars, &map, why, sizeof why), ERR_UNSAFE);
+		assert_int_equal(topic_map_compile(&rules, &vars, &map, why, sizeof why),
+				 ERR_UNSAFE);
 		assert_non_null(strstr(why, "line 12"));
 		assert_non_null(strstr(why, "${identity}"));
 		if (strstr(why, rows[i].shown) == NULL) {
