@@ -351,6 +351,32 @@ disconnect_fields(void **state)
 	assert_bytes(&w, "f0{18{15<'m'>16<00>}}");
 }
 
+/* What the fixed header keeps away, or a careless caller brings. */
+static void
+decoders_do_not_trust_their_caller(void **state)
+{
+	struct mqtt_fixed f = { .type = MQTT_PUBLISH, .remaining = 2 };
+	struct mqtt_disconnect d;
+	struct mqtt_publish p;
+	uint8_t made[8];
+	struct writer w = writer_of(made, sizeof made);
+	const struct mqtt_props huge = { .raw = { made, (size_t)VARINT_MAX + 1 } };
+
+	(void)state;
+	assert_int_equal(mqtt_decode_publish(bytes("<'a'>"), &f, MQTT_FROM_CLIENT, MQTT_3_1_1, &p,
+	                                     &reason), ERR_MALFORMED);
+	f.remaining = 100;
+	assert_int_equal(mqtt_decode_publish(bytes("<'a'>00"), &f, MQTT_FROM_CLIENT, MQTT_3_1_1,
+	                                     &p, &reason), ERR_MALFORMED);
+	assert_int_equal(mqtt_decode_disconnect(MQTT_AUTH, bytes(""), MQTT_FROM_CLIENT, MQTT_3_1_1,
+	                                        &d, &reason), ERR_PROTOCOL);
+	assert_int_equal(mqtt_decode_disconnect(MQTT_DISCONNECT, bytes(""), MQTT_FROM_SERVER,
+	                                        MQTT_3_1_1, &d, &reason), ERR_PROTOCOL);
+	mqtt_props_write(&w, &huge, NULL, 0);
+	assert_true(w.bad);
+	assert_int_equal(writer_len(&w), 0);
+}
+
 int
 main(void)
 {
@@ -368,6 +394,7 @@ main(void)
 		cmocka_unit_test(filter_fields),
 		cmocka_unit_test(code_fields),
 		cmocka_unit_test(disconnect_fields),
+		cmocka_unit_test(decoders_do_not_trust_their_caller),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,7 +222,8 @@ values_are_found(void **state)
 }
 
 #define NUMBER(i, n) { .id = (i), .what = MQTT_EDIT_NUMBER, .number = (n) }
-#define STRING(i, t) { .id = (i), .what = MQTT_EDIT_STRING, .text = { (const uint8_t *)(t), sizeof(t) - 1 } }
+#define STRING(i, t) \
+	{ .id = (i), .what = MQTT_EDIT_STRING, .text = { (const uint8_t *)(t), sizeof(t) - 1 } }
 #define REMOVE(i) { .id = (i), .what = MQTT_EDIT_REMOVE }
 
 static void

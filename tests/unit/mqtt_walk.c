@@ -291,6 +291,8 @@ walk_disconnect(struct walk *k, struct writer *w)
 	enum mqtt_type type = (enum mqtt_type)k->fixed.type;
 	enum mqtt_reason unused = NO_REASON;
 	struct mqtt_disconnect d, again;
+	size_t header;
+	int rc;
 
 	k->out.rc = mqtt_decode_disconnect(type, k->body, k->sender, k->version, &d,
 	                                   &k->out.reason);
@@ -301,10 +303,10 @@ walk_disconnect(struct walk *k, struct writer *w)
 	mqtt_write_disconnect_edited(w, type, &d, NULL, 0);
 	expect(k, !w->bad && writer_len(w) == mqtt_disconnect_size(type, &d, NULL, 0),
 	       "size foretold wrongly");
-	expect(k, mqtt_decode_disconnect(type, span_skip(writer_span(w), w->start[1] < 128 ? 2 :
-	                                 1 + varint_size(k->fixed.remaining)), k->sender,
-	                                 k->version, &again, &unused) == 0 &&
-	          again.reason == d.reason && span_eq(again.props.raw, d.props.raw),
+	header = writer_len(w) < 130 ? 2 : 1 + varint_size(k->fixed.remaining);
+	rc = mqtt_decode_disconnect(type, span_skip(writer_span(w), header), k->sender,
+	                            k->version, &again, &unused);
+	expect(k, rc == 0 && again.reason == d.reason && span_eq(again.props.raw, d.props.raw),
 	       "disconnect changed");
 }
 
