@@ -239,7 +239,7 @@ reg_generation(struct reg *reg)
 static int
 fail(char *why, int code, const char *file, const char *reason)
 {
-	snprintf(why, REG_WHY_SIZE, "%.120s: %s", file, reason);
+	snprintf(why, REG_WHY_SIZE, "%.100s: %.150s", file, reason);
 	return code;
 }
 
