@@ -152,6 +152,27 @@ ca_has_its_profile(void **state)
 }
 
 static void
+anchor_is_subject_and_point(void **state)
+{
+	static const uint8_t subject[] = { 0x30, 0x12, 0x31, 0x10, 0x30, 0x0e, 0x06,
+		                           0x03, 0x55, 0x04, 0x03, 0x0c, 0x07, 'T',
+		                           'e',  's',  't',  ' ',  'C',  'A' };
+	struct pki_anchor anchor;
+	X509 *ca = load("ca.crt");
+	const ASN1_BIT_STRING *point = X509_get0_pubkey_bitstr(ca);
+
+	(void)state;
+	assert_int_equal(pki_anchor_read_file(in_folder("ca.crt"), &anchor, why), 0);
+	assert_int_equal(anchor.curve, 23);
+	assert_int_equal(anchor.point_len, 65);
+	assert_memory_equal(anchor.point, point->data, 65);
+	assert_int_equal(anchor.subject_len, sizeof subject);
+	assert_memory_equal(anchor.subject, subject, sizeof subject);
+	X509_free(ca);
+	assert_int_equal(pki_anchor_read_file(in_folder("ca.key"), &anchor, why), ERR_MALFORMED);
+}
+
+static void
 ca_is_never_overwritten(void **state)
 {
 	struct buf before = { 0 }, after = { 0 };
@@ -721,6 +742,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_CA(ca_has_its_profile),
+		WITH_CA(anchor_is_subject_and_point),
 		WITH_CA(ca_is_never_overwritten),
 		WITH_CA(gateway_has_its_profile),
 		WITH_CA(gateway_key_stays_when_asked),
