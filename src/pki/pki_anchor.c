@@ -78,7 +78,7 @@ pki_anchor_read_file(const char *file, struct pki_anchor *out, char *why)
 	if (anchor.curve == 0) {
 		X509_free(x509);
 		return pki_fail(why, ERR_DENIED,
-		                "%s: a board cannot use this CA, its key is not on P-256.", file);
+				"%s: a board cannot use this CA, its key is not on P-256.", file);
 	}
 	rc = read_point(key, &anchor);
 	if (rc == 0) {
