@@ -116,7 +116,7 @@ number(struct reg *reg, const char *sql, int64_t *out)
 static int
 check_owner(struct reg *reg, const char *file, int64_t *version, char *why)
 {
-	int64_t application, tables;
+	int64_t application = 0, tables = 0;
 	int rc = number(reg, "PRAGMA application_id", &application);
 
 	if (rc == 0) {
@@ -165,7 +165,7 @@ static int
 migrate(struct reg *reg)
 {
 	char text[64];
-	int64_t version;
+	int64_t version = 0;
 	int rc = reg_begin(reg, true);
 
 	if (rc != 0) {
