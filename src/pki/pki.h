@@ -45,6 +45,14 @@ int pki_cert_read(struct span der, struct pki_cert **out) MUST_CHECK;
 int pki_cert_read_file(const char *file, struct pki_cert **out, char *why) MUST_CHECK;
 void pki_cert_free(struct pki_cert *cert);
 
+/*
+ * Before a daemon uses them: does the key belong to the certificate
+ * (ERR_CRYPTO), and has it not expired (ERR_DENIED)? ERR_MALFORMED or a
+ * negative errno when a file cannot be read. A start in the future is no
+ * fault: a host without a battery clock starts in the past.
+ */
+int pki_check_pair(const char *cert_file, const char *key_file, char *why) MUST_CHECK;
+
 /* ---- making: used by gatewayctl only --------------------------------------------- */
 
 struct pki_names {
