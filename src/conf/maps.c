@@ -334,7 +334,8 @@ pattern_matches(const char *pattern, struct span identity)
 	if (pattern == NULL) {
 		return true;
 	}
-	if (identity.len >= sizeof text || memchr(identity.ptr, '\0', identity.len) != NULL) {
+	if (identity.len == 0 || identity.len >= sizeof text ||
+	    memchr(identity.ptr, '\0', identity.len) != NULL) {
 		return false;
 	}
 	memcpy(text, identity.ptr, identity.len);

@@ -378,7 +378,7 @@ scan_file(struct source *out, struct load *load, const char *file, unsigned dept
 		read_fault(load, file, from, result == -EFBIG ? "too large" :
 		                             result == -EINVAL ? "not a regular file" :
 		                                                 err_text(result));
-	} else {
+	} else if (buf_len(&bytes) > 0) {
 		out->read += buf_len(&bytes);
 		s.at = buf_span(&bytes).ptr;
 		s.end = s.at + buf_len(&bytes);
@@ -412,11 +412,11 @@ conf_source_read_text(struct source *s, const char *name, struct span text, stru
 	struct scan scan = { .out = s, .load = load, .file = name, .line = 1, .fresh = true };
 
 	s->line = 1;
-	scan.at = text.ptr;
-	scan.end = text.ptr + text.len;
 	if (text.len > SOURCE_MAX) {
 		conf_load_fault(load, name, 0, "", "cannot be read: too large");
 	} else if (text.len > 0) {
+		scan.at = text.ptr;
+		scan.end = text.ptr + text.len;
 		scan_text(&scan);
 	}
 	finish(s, load);
