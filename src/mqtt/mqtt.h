@@ -127,12 +127,16 @@ struct mqtt_fixed {
  * Decode the fixed header at the start of `in`. Checks the type against the
  * sender and version, the reserved flags [MQTT-2.1.3-1], QoS 3, DUP with
  * QoS 0, and that the length has at most four bytes. version is 0 before
- * CONNECT: then only CONNECT is allowed, and AUTH needs MQTT_5.
+ * CONNECT: then only CONNECT is allowed, and AUTH needs MQTT_5. PINGREQ and
+ * PINGRESP have no decoder of their own: that they are empty is checked here.
+ * The first byte is judged as soon as it is there.
  * 0, ERR_MORE (fewer bytes than the header has), ERR_MALFORMED or
  * ERR_PROTOCOL; *reason is set with the last two.
  */
 int mqtt_decode_fixed(struct span in, enum mqtt_sender sender, int version,
                       struct mqtt_fixed *out, enum mqtt_reason *reason) MUST_CHECK;
+/* Type, flags and length; a length over VARINT_MAX sets `bad`. */
+void mqtt_write_fixed(struct writer *w, enum mqtt_type type, uint8_t flags, size_t remaining);
 
 /* Bytes of a whole packet with that many remaining: header included. */
 static inline size_t
@@ -216,7 +220,9 @@ bool mqtt_props_next(struct reader *at, struct mqtt_prop *out);
 /*
  * One change to a list on its way through: replace or add (text or number) or
  * remove. Everything else is copied byte for byte, order kept; a replaced
- * property keeps its place, an added one goes last.
+ * property keeps its place, an added one goes last. Of two edits of one
+ * property the first counts; user properties can only be removed, all of
+ * them. An edit whose value does not fit the type sets `bad` in the writer.
  */
 struct mqtt_edit {
 	enum mqtt_property id;
@@ -236,7 +242,10 @@ void mqtt_props_write(struct writer *w, const struct mqtt_props *props,
 /*
  * `body` is the packet after its fixed header, complete unless said
  * otherwise. Bytes left over after the last field are malformed. All return
- * 0, ERR_MALFORMED or ERR_PROTOCOL, with *reason set on failure.
+ * 0, ERR_MALFORMED or ERR_PROTOCOL, with *reason set on failure: 0x81 for what
+ * cannot be parsed (including a property that the packet type does not have),
+ * 0x82 for values, duplicates and directions that are not allowed, 0x94 for
+ * topic alias 0.
  */
 
 struct mqtt_connect {
@@ -256,7 +265,9 @@ struct mqtt_connect {
 /*
  * ERR_VERSION with reason 0x84 for an unknown name or level. Level bit 7 (the
  * bridge bit of mosquitto) counts as unknown. out->version is then the
- * nearest known one, so that the caller can choose the shape of the CONNACK.
+ * nearest known one, so that the caller can choose the shape of the CONNACK;
+ * it is set with every other error too (3.1.1 when nothing could be read),
+ * and the rest of *out is zero.
  * An empty client identifier is decoded; whether it may be used is the
  * relay's question. Password without user name: malformed before 5.
  * The will topic is checked as a topic name.
@@ -278,6 +289,9 @@ struct mqtt_connack {
 
 int mqtt_decode_connack(struct span body, enum mqtt_version version, struct mqtt_connack *out,
                         enum mqtt_reason *reason) MUST_CHECK;
+size_t mqtt_connack_size(enum mqtt_version version, const struct mqtt_connack *a,
+                         const struct mqtt_edit *edits, size_t count);
+/* 3.1 has no session present: it is not written there. */
 void mqtt_write_connack(struct writer *w, enum mqtt_version version, const struct mqtt_connack *a,
                         const struct mqtt_edit *edits, size_t count);
 
@@ -371,7 +385,12 @@ int mqtt_decode_disconnect(enum mqtt_type type, struct span body, enum mqtt_send
                            enum mqtt_reason *reason) MUST_CHECK;
 /* DISCONNECT; text (may be empty) becomes the reason string. 5.0 only. */
 void mqtt_write_disconnect(struct writer *w, uint8_t reason, struct span text);
-/* DISCONNECT or AUTH with its properties edited. 5.0 only. */
+/*
+ * DISCONNECT or AUTH with its properties edited, in the shortest form that
+ * says it. 5.0 only.
+ */
+size_t mqtt_disconnect_size(enum mqtt_type type, const struct mqtt_disconnect *d,
+                            const struct mqtt_edit *edits, size_t count);
 void mqtt_write_disconnect_edited(struct writer *w, enum mqtt_type type,
                                   const struct mqtt_disconnect *d,
                                   const struct mqtt_edit *edits, size_t count);

@@ -29,7 +29,10 @@
 
 /* Does the filter match the name (4.7)? Both valid. */
 bool topic_matches(struct span filter, struct span name);
-/* Is every topic that `inner` matches matched by `outer`? */
+/*
+ * Is every topic that `inner` matches matched by `outer`? Exact: no topic is
+ * empty, so "+/#" covers "#".
+ */
 bool topic_covers(struct span outer, struct span inner);
 /*
  * The filter that matches exactly the topics that both match. Length written
@@ -96,8 +99,9 @@ struct topic_rules {
  * Find every fault of the rules that does not depend on a device: bad
  * filters, bad templates, different wildcards, two rules of one list whose
  * broker sides overlap for every device (the reverse would be ambiguous),
- * $share in a rule. report() is called once per fault with the line and a
- * sentence; the number of faults is returned.
+ * $share in a rule, a publish rule that an earlier one leaves no topic.
+ * report() is called once per fault with the line and a sentence; the number
+ * of faults is returned. Device sides may overlap.
  */
 int topic_rules_check(const struct topic_rules *rules,
                       void (*report)(void *owner, int line, const char *sentence), void *owner);
@@ -110,7 +114,8 @@ struct topic_map;
  * Expand and check the rules for one device. 0, -ENOMEM, ERR_UNSAFE or
  * ERR_AMBIGUOUS (two rules overlap with this device's values); with the last
  * two `why` (size bytes) gets a sentence that names rule, variable and value.
- * The rules must outlive the map. topic_map_free(NULL) is fine.
+ * The rules have passed topic_rules_check() and must outlive the map, which
+ * points into them. topic_map_free(NULL) is fine.
  */
 int topic_map_compile(const struct topic_rules *rules, const struct topic_vars *vars,
                       struct topic_map **out, char *why, size_t size) MUST_CHECK;
@@ -122,7 +127,9 @@ bool topic_map_rule(const struct topic_map *map, bool publish, size_t index, str
                     struct span *broker, const struct topic_rule **rule);
 /*
  * The most that mapping one topic can add to (or, `down`, a delivered topic
- * can add on the device's side) or take from its length, in bytes, >= 0.
+ * can add on the device's side) or take from its length, in bytes, >= 0. Over
+ * both lists, since response topics run the other way through the other one.
+ * Filters are another matter: "#" becomes as long as a broker side.
  */
 size_t topic_map_growth_up(const struct topic_map *map);
 size_t topic_map_growth_down(const struct topic_map *map);
@@ -133,7 +140,7 @@ size_t topic_map_shrink_down(const struct topic_map *map);
  * Publish rules, device topic to broker topic: the first rule that matches.
  * Length written to out, *rule set; ERR_DENIED when no rule covers it or the
  * result is no valid topic, ERR_LIMIT when it would be over TOPIC_MAX or
- * TOPIC_LEVELS, ERR_FULL. `topic` is a valid topic name.
+ * TOPIC_LEVELS, ERR_FULL. `topic` is a valid topic name and not in `out`.
  */
 int topic_map_publish(const struct topic_map *map, struct span topic, uint8_t *out, size_t size,
                       const struct topic_rule **rule) MUST_CHECK;
@@ -143,17 +150,26 @@ int topic_map_deliver(const struct topic_map *map, struct span topic, uint8_t *o
 /* A response topic that the device names (it will listen there): subscribe rules forward. */
 int topic_map_response_up(const struct topic_map *map, struct span topic, uint8_t *out,
                           size_t size) MUST_CHECK;
-/* A response topic that the device shall publish to: publish rules backward. */
+/*
+ * A response topic that the device shall publish to: publish rules backward.
+ * ERR_DENIED also when an earlier rule would take what the device publishes there.
+ */
 int topic_map_response_down(const struct topic_map *map, struct span topic, uint8_t *out,
                             size_t size) MUST_CHECK;
 /*
  * Subscribe rules: call each() for map(filter INTERSECT rule.device) of every
- * rule with something in common, in rule order; equal results come once (with
- * the greater max_qos). A shared filter is mapped inside, and each() gets the
- * whole "$share/GROUP/..." text. each() returns 0 to go on, else that value is
- * returned. Returns how many there were, ERR_DENIED for none, ERR_LIMIT when
- * one would be too long, ERR_MALFORMED for a bad $share. `filter` is a valid
- * (possibly shared) filter. `scratch` is TOPIC_MAX bytes of the caller's.
+ * rule with something in common, in rule order. No two results have a topic in
+ * common, because no two broker sides have. A shared filter is mapped inside,
+ * and each() gets the whole "$share/GROUP/..." text. each() returns 0 to go
+ * on, else that value is returned. Returns how many there were, ERR_DENIED for
+ * none, ERR_LIMIT when one would be too long (then none was handed out),
+ * ERR_MALFORMED for a bad $share. `filter` is a valid (possibly shared) filter.
+ * `scratch` is TOPIC_MAX bytes of the caller's, without the filter in it.
+ *
+ * What the results match is what filter and rules allow, no more and no less,
+ * with one exception that no filter can express: with a rule like "+" and
+ * "x/+", or "#" and "x/#", the broker's "x/$y" or "x" match but have no device
+ * topic. topic_map_deliver() denies them: drop and count.
  */
 int topic_map_subscribe(const struct topic_map *map, struct span filter, uint8_t *scratch,
                         int (*each)(void *owner, struct span broker_filter,
