@@ -68,7 +68,7 @@ open_file(const char *file, BIO **out, char *why)
 	return 0;
 }
 
-/* ---- our own certificate ------------------------------------------------------------- */
+/* ---- our own certificate --------------------------------------------------------------- */
 
 static int
 refuse_pass_phrase(char *memory, int size, int writing, void *asked)
@@ -144,7 +144,7 @@ load_identity(SSL_CTX *ssl, const struct tls_settings *settings, char *why)
 	return drop_roots(ssl);
 }
 
-/* ---- whom we trust -------------------------------------------------------------------- */
+/* ---- whom we trust --------------------------------------------------------------------- */
 
 static int
 trust(struct tls_context *context, X509 *x509, EVP_MD_CTX *hash)
@@ -273,7 +273,7 @@ load_trust(struct tls_context *context, const struct tls_settings *settings, cha
 	return rc;
 }
 
-/* ---- what we offer ---------------------------------------------------------------------- */
+/* ---- what we offer --------------------------------------------------------------------- */
 
 static bool
 is_dns_character(uint8_t c)
@@ -343,7 +343,7 @@ set_policy(SSL_CTX *ssl, unsigned min_version)
 	return 0;
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------ */
 
 static void
 context_free(struct tls_context *context)

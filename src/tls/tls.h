@@ -20,7 +20,7 @@
 #include "base/span.h"
 #include "pki/pki.h"
 
-/* ---- shared --------------------------------------------------------------------------- */
+/* ---- shared ---------------------------------------------------------------------------- */
 
 struct tls_shared;
 
@@ -38,7 +38,7 @@ void tls_shared_forget(struct tls_shared *shared, const char *fingerprint);
 /* Sessions kept now. */
 size_t tls_shared_count(struct tls_shared *shared);
 
-/* ---- context ---------------------------------------------------------------------------- */
+/* ---- context --------------------------------------------------------------------------- */
 
 /*
  * What the register says of a device whose certificate is valid otherwise.
@@ -87,7 +87,7 @@ int tls_context_new(const struct tls_settings *settings, struct tls_shared *shar
  */
 void tls_context_unref(struct tls_context *context);
 
-/* ---- connection ---------------------------------------------------------------------------- */
+/* ---- connection ------------------------------------------------------------------------ */
 
 struct tls;
 
@@ -138,7 +138,7 @@ int tls_write(struct tls *tls, const struct batch *plain, struct buf *out) MUST_
 /* close_notify. */
 void tls_shutdown(struct tls *tls, struct buf *out);
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------- */
 
 enum tls_state tls_state(const struct tls *tls);
 /* After the handshake: the peer's certificate, owned by tls. Also when the
