@@ -20,7 +20,8 @@ struct reader {
 static inline struct reader
 reader_of(struct span s)
 {
-	return (struct reader){ .at = s.ptr, .end = s.ptr + s.len };
+	/* NULL + 0 is undefined in C, and an empty span may have any pointer. */
+	return (struct reader){ .at = s.ptr, .end = s.len > 0 ? s.ptr + s.len : s.ptr };
 }
 
 static inline size_t

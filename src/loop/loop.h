@@ -79,6 +79,8 @@ int loop_timer_init(struct loop *loop, struct loop_timer *timer, void (*fired)(v
 /* One shot, from now (re)started; ms >= 0. */
 void loop_timer_start(struct loop_timer *timer, uint64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
+/* Started and not yet fired. */
+bool loop_timer_active(const struct loop_timer *timer);
 /* closed(owner) (may be NULL) runs later on the loop; then memory may go. */
 void loop_timer_close(struct loop_timer *timer, void (*closed)(void *owner));
 

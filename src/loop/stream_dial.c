@@ -38,7 +38,7 @@ int
 stream_dial_unix(struct stream *s, const char *path,
                  void (*connected)(void *dialer, int status), void *dialer)
 {
-	int fd;
+	int fd = -1;
 	int rc;
 
 	assert(loop_mine(s->loop));

@@ -45,6 +45,12 @@ loop_timer_stop(struct loop_timer *timer)
 	(void)uv_timer_stop(&timer->handle);
 }
 
+bool
+loop_timer_active(const struct loop_timer *timer)
+{
+	return uv_is_active((const uv_handle_t *)&timer->handle) != 0;
+}
+
 void
 loop_timer_close(struct loop_timer *timer, void (*closed)(void *owner))
 {

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the control socket can be asked. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gatewayd/daemon.h"
+
+static void
+out_of_memory(struct ctl_request *request)
+{
+	ctl_refuse(request, -ENOMEM, "no memory for the answer");
+}
+
+/* The argument "identity", bounded; false (and refused) when it is missing. */
+static bool
+identity_argument(struct ctl_request *request, const struct doc *args, char *identity)
+{
+	const char *text = doc_get_text(args, "identity", "");
+
+	if (text[0] == '\0' || strlen(text) > REG_NAME_MAX) {
+		ctl_refuse(request, -EINVAL, "the argument `identity` is missing or too long");
+		return false;
+	}
+	snprintf(identity, REG_NAME_MAX + 1, "%s", text);
+	return true;
+}
+
+/* ---- status ------------------------------------------------------------------------- */
+
+static struct doc *
+listeners_doc(const struct daemon *d)
+{
+	struct doc *list = doc_list();
+
+	for (size_t i = 0; i < d->boot->listener_count; i++) {
+		struct doc *one = doc_map();
+
+		doc_set_text(one, "address", d->boot->listener[i].address);
+		doc_set_int(one, "port", d->port[i]);
+		doc_add(list, one);
+	}
+	return list;
+}
+
+static struct doc *
+broker_doc(const struct daemon *d)
+{
+	static const char *const state[] = { "unknown", "up", "away" };
+	const struct conf *c = d->conf;
+	struct doc *doc = doc_map();
+	struct broker_info info;
+	char address[512];
+
+	broker_read(d->shared.broker, &info);
+	if (c->upstream.path != NULL) {
+		snprintf(address, sizeof address, "%s", c->upstream.path);
+	} else {
+		snprintf(address, sizeof address, "%s port %u", c->upstream.address, c->upstream.port);
+	}
+	doc_set_text(doc, "state", state[info.state]);
+	doc_set_int(doc, "since", info.since);
+	doc_set_text(doc, "address", address);
+	doc_set_text(doc, "last_error", info.last_error != 0 ? err_text(info.last_error) : "");
+	doc_set_int(doc, "pending", info.pending);
+	return doc;
+}
+
+static struct doc *
+metrics_doc(const struct daemon *d)
+{
+	struct doc *doc = doc_map();
+
+	for (unsigned m = 0; m < METRIC_COUNT; m++) {
+		doc_set_int(doc, metric_info[m].name, daemon_metric(d, m));
+	}
+	return doc;
+}
+
+int64_t
+daemon_metric(const struct daemon *d, enum metric which)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		sum += metric_read(worker_metrics(d->worker[i]), which);
+	}
+	return sum;
+}
+
+static void
+status(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct daemon *d = owner;
+	struct doc *doc = doc_map();
+
+	(void)args;
+	doc_set_text(doc, "version", PACKAGE_VERSION);
+	doc_set_int(doc, "pid", getpid());
+	doc_set_int(doc, "started", d->started);
+	doc_set_text(doc, "gateway", d->conf->gateway.name);
+	doc_set_text(doc, "configuration", d->file);
+	doc_set_text(doc, "admission", d->conf->admission == CONF_ADMIT_CA ? "ca" : "enrolled");
+	doc_set_int(doc, "workers", d->worker_count);
+	doc_set(doc, "listeners", listeners_doc(d));
+	doc_set(doc, "broker", broker_doc(d));
+	doc_set_text(doc, "register", d->conf->gateway.state_directory);
+	doc_set(doc, "metrics", metrics_doc(d));
+	ctl_reply(request, doc);
+}
+
+/* ---- sessions ------------------------------------------------------------------------ */
+
+static void
+view_sessions(struct worker *worker, struct worker_call *call)
+{
+	struct gather_call *c = (struct gather_call *)call;
+	const char *identity = c->gather->identity;
+
+	c->rc = worker_view(worker, identity[0] != '\0' ? identity : NULL, &c->list);
+}
+
+static const char *
+protocol_text(int version)
+{
+	return version == 3 ? "3.1" : version == 4 ? "3.1.1" : version == 5 ? "5.0" : "";
+}
+
+static struct doc *
+session_doc(const struct session_view *v)
+{
+	struct doc *doc = doc_map();
+
+	doc_set_text(doc, "identity", v->identity);
+	doc_set_text(doc, "client_id", v->client_id);
+	doc_set_text(doc, "device_client_id", v->device_client_id);
+	doc_set_text(doc, "state", v->state);
+	doc_set_text(doc, "address", v->address);
+	doc_set_int(doc, "port", v->port);
+	doc_set_int(doc, "since", v->since);
+	doc_set_int(doc, "worker", v->worker);
+	doc_set_text(doc, "protocol", protocol_text(v->version));
+	doc_set_text(doc, "tls", v->tls);
+	doc_set_text(doc, "cipher", v->cipher);
+	doc_set_text(doc, "server_name", v->server_name);
+	doc_set_bool(doc, "resumed", v->resumed);
+	doc_set_int(doc, "keep_alive", v->keep_alive);
+	doc_set_bool(doc, "clean_start", v->clean_start);
+	doc_set_int(doc, "publish_up", (int64_t)v->publish_up);
+	doc_set_int(doc, "publish_down", (int64_t)v->publish_down);
+	doc_set_int(doc, "bytes_up", (int64_t)v->bytes_up);
+	doc_set_int(doc, "bytes_down", (int64_t)v->bytes_down);
+	doc_set_int(doc, "denied", (int64_t)v->denied);
+	doc_set_int(doc, "unmapped", (int64_t)v->unmapped);
+	doc_set_text(doc, "last_denied", v->last_denied);
+	doc_set_int(doc, "subscriptions", (int64_t)v->subscriptions);
+	doc_set_text(doc, "map", v->map);
+	doc_set_text(doc, "group", v->group);
+	doc_set_int(doc, "not_after", v->not_after);
+	return doc;
+}
+
+static void
+answer_sessions(struct gather *g)
+{
+	struct doc *doc = doc_map(), *list = doc_list();
+
+	for (unsigned i = 0; i < g->calls; i++) {
+		if (g->call[i].rc != 0) {
+			doc_free(list);
+			doc_free(doc);
+			out_of_memory(g->request);
+			return;
+		}
+		for (size_t j = 0; j < g->call[i].list.count; j++) {
+			doc_add(list, session_doc(&g->call[i].list.view[j]));
+		}
+	}
+	doc_set(doc, "sessions", list);
+	ctl_reply(g->request, doc);
+}
+
+static void
+sessions(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct gather *g = gather_new(owner, request);
+
+	if (g == NULL) {
+		out_of_memory(request);
+		return;
+	}
+	if (doc_get(args, "identity") != NULL && !identity_argument(request, args, g->identity)) {
+		gather_free(g);
+		return;
+	}
+	gather_start(g, view_sessions, answer_sessions);
+}
+
+/* ---- disconnect ------------------------------------------------------------------------ */
+
+static void
+end_sessions(struct worker *worker, struct worker_call *call)
+{
+	struct gather_call *c = (struct gather_call *)call;
+
+	c->count = worker_disconnect(worker, c->gather->identity);
+}
+
+static void
+answer_disconnect(struct gather *g)
+{
+	struct doc *doc = doc_map();
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < g->calls; i++) {
+		count += g->call[i].count;
+	}
+	log_notice(LOG_CTL, "disconnect asked for", log_str("device", g->identity),
+	           log_int("sessions", count), log_int("uid", ctl_request_peer(g->request).uid));
+	doc_set_int(doc, "disconnected", count);
+	ctl_reply(g->request, doc);
+}
+
+static void
+disconnect(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct gather *g = gather_new(owner, request);
+
+	if (g == NULL) {
+		out_of_memory(request);
+	} else if (!identity_argument(request, args, g->identity)) {
+		gather_free(g);
+	} else {
+		gather_start(g, end_sessions, answer_disconnect);
+	}
+}
+
+/* ---- reload ----------------------------------------------------------------------------- */
+
+static void
+reload(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	(void)args;
+	daemon_reload(owner, request);
+}
+
+const struct ctl_command daemon_commands[] = {
+	{ "status", CTL_READ, status },
+	{ "sessions", CTL_READ, sessions },
+	{ "disconnect", CTL_WRITE, disconnect },
+	{ "reload", CTL_WRITE, reload },
+	{ NULL, 0, NULL },
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From a verified certificate to a device: its identity, what the register
+ * says of it, its group and labels, and the map that applies. Law 2: the
+ * identity comes from the certificate only and is checked before it enters
+ * any template.
+ */
+#ifndef GATEWAY_SESSION_DEVICE_H
+#define GATEWAY_SESSION_DEVICE_H
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "pki/pki.h"
+#include "register/reg.h"
+#include "tls/tls.h"
+
+#define DEVICE_LABELS 64
+#define DEVICE_WHY_SIZE 384
+
+struct device {
+	struct conf *conf;          /* a reference: `map` points into it */
+	const struct conf_map *map;
+	struct span identity;       /* NUL-terminated, in `text` */
+	struct span group;
+	struct device_label {
+		struct span name, value;
+	} label[DEVICE_LABELS];
+	unsigned label_count;
+	struct buf text;            /* holds all the texts */
+};
+
+/*
+ * Decide on a certificate that passed X.509 checks. On TLS_ADMIT_YES *out is
+ * a new device; otherwise `why` (DEVICE_WHY_SIZE) gets a sentence and
+ * `identity` (REG_NAME_MAX + 1) the name if there is one, else "".
+ */
+enum tls_admit device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert,
+                            struct device **out, char *identity, char *why);
+void device_free(struct device *device); /* NULL is fine */
+
+/*
+ * The variables of its templates, without client_id. Spans point into device
+ * and cert, which must outlive them.
+ */
+void device_vars(const struct device *device, const struct pki_cert *cert,
+                 struct topic_vars *vars);
+
+#endif

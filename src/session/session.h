@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One connection of a device, from accept to close: it joins the TLS engine,
+ * the relay, and the two streams, and keeps the deadlines.
+ *
+ *   HANDSHAKE  TLS, put off behind connected devices' traffic
+ *   CONNECT    TLS is up, waiting for a whole CONNECT
+ *   DIAL       the upstream is being dialled, or owes its CONNACK
+ *   LIVE       relaying
+ *   CLOSING    the last bytes go out; both streams are on their way down
+ */
+#ifndef GATEWAY_SESSION_SESSION_H
+#define GATEWAY_SESSION_SESSION_H
+
+#include "session/worker_int.h"
+
+struct session;
+
+/* Take the connection that waits at the listener, or refuse it. */
+void session_accept(struct worker *worker, struct listener *listener,
+                    const struct sockaddr *peer);
+struct session *session_of(struct list *node);
+/* NULL before the certificate is known. */
+const char *session_identity(const struct session *session);
+void session_view(const struct session *session, struct session_view *view);
+/* End it from our side with that reason; text is static. */
+void session_end(struct session *session, enum mqtt_reason reason, const char *text);
+/* The worker's configuration or the register changed. True when it was ended. */
+bool session_recheck(struct session *session);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The handshake of a session, and the question whether its device may enter. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "session/session_int.h"
+
+/*
+ * Called by TLS inside the handshake, perhaps twice (a resumption that is
+ * then not taken): the last answer counts.
+ */
+static enum tls_admit
+admit(void *owner, const struct pki_cert *cert, bool resumed)
+{
+	struct session *s = owner;
+	char identity[REG_NAME_MAX + 1];
+	struct device *device = NULL;
+	enum tls_admit verdict;
+
+	(void)resumed; /* asked the same question either way: that is the point */
+	verdict = device_admit(s->worker->conf, s->worker->reg, cert, &device, identity, s->why);
+	device_free(s->device);
+	s->device = device;
+	free(s->identity);
+	s->identity = identity[0] != '\0' ? strdup(identity) : NULL;
+	if (device != NULL && s->identity == NULL) {
+		return TLS_ADMIT_ERROR;
+	}
+	return verdict;
+}
+
+const struct tls_calls session_tls_calls = { .admit = admit };
+
+static void
+refused(struct session *s)
+{
+	const struct tls_failure *failure = tls_failure(s->tls);
+	struct worker *w = s->worker;
+	bool by_register = failure->admit != TLS_ADMIT_YES && s->why[0] != '\0';
+	const char *reason = by_register ? s->why : failure->text;
+
+	metric_add(&w->metrics, METRIC_HANDSHAKES_FAILED, 1);
+	if (by_register) {
+		metric_add(&w->metrics, METRIC_ADMISSION_REFUSED, 1);
+	}
+	if (s->identity != NULL) {
+		sightings_note(w->shared->sightings, s->identity, s->address, reason);
+	}
+	worker_log_refusal(w, s->address, s->identity, reason);
+	session_finish(s, NULL);
+}
+
+static void
+start_relay(struct session *s)
+{
+	struct worker *w = s->worker;
+	const struct conf *conf = s->device->conf;
+
+	s->settings = (struct relay_settings){
+		.rules = &s->device->map->rules,
+		.client_id = conf->upstream.client_id,
+		.username = span_str(s->identity),
+		.password = conf->upstream.password,
+		.limits = { .packet_size = conf->limits.packet_size,
+			.packet_memory = conf->limits.packet_memory,
+			.keepalive_max = (uint16_t)conf->limits.keepalive_max,
+			.denied_inflight = conf->limits.denied_inflight,
+			.subscriptions = conf->limits.subscriptions,
+			.topic_aliases = conf->limits.topic_aliases },
+		.store = w->store,
+		.metrics = &w->metrics,
+	};
+	device_vars(s->device, tls_peer(s->tls), &s->settings.vars);
+	if (relay_new(&s->settings, &s->relay) != 0) {
+		session_finish(s, "no memory");
+		return;
+	}
+	session_state_set(s, SESSION_CONNECT);
+	session_deadline(s, conf->limits.connect_timeout);
+	session_pump(s, span_of(NULL, 0));
+}
+
+static void
+completed(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	metric_add(&w->metrics, METRIC_HANDSHAKES, 1);
+	if (tls_resumed(s->tls)) {
+		metric_add(&w->metrics, METRIC_HANDSHAKES_RESUMED, 1);
+	}
+	if (s->device == NULL || tls_peer(s->tls) == NULL) {
+		/* Cannot be: TLS asks before it completes. Never let it pass. */
+		session_finish(s, "the certificate was not checked");
+		return;
+	}
+	sightings_note(w->shared->sightings, s->identity, s->address, NULL);
+	start_relay(s);
+}
+
+void
+session_handshake_bytes(struct session *s, struct span bytes)
+{
+	if (buf_len(&s->cipher) + bytes.len > HANDSHAKE_BYTES ||
+	    buf_append(&s->cipher, bytes) != 0) {
+		worker_log_refusal(s->worker, s->address, NULL,
+		                   "more bytes than a TLS handshake has");
+		session_finish(s, NULL);
+		return;
+	}
+	if (loop_deferred_count(s->worker->loop) > 0) {
+		metric_add(&s->worker->metrics, METRIC_HANDSHAKES_DEFERRED, 1);
+	}
+	loop_defer(s->worker->loop, &s->handshake);
+}
+
+void
+session_handshake_run(void *owner)
+{
+	struct session *s = owner;
+	struct span in = buf_span(&s->cipher);
+	int rc;
+
+	tls_lend(s->tls, in);
+	if (s->eof) {
+		tls_lend_eof(s->tls);
+	}
+	rc = tls_handshake(s->tls, &s->worker->cipher);
+	buf_consume(&s->cipher, in.len - tls_unread(s->tls).len);
+	session_send_cipher(s);
+	if (rc == ERR_MORE && !s->eof) {
+		return;
+	}
+	if (rc == 0) {
+		completed(s);
+	} else {
+		refused(s);
+	}
+}

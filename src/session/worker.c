@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "session/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "session/session.h"
+#include "session/store.h"
+
+#define LISTEN_BACKLOG 1024
+/* Handshake steps per turn: about 1 ms of CPU each, so that a fleet that comes
+ * back at once delays a connected device by no more than twice that. */
+#define HANDSHAKES_PER_TURN 2
+#define RECHECK_PER_TURN 64
+#define REFUSALS_PER_SECOND 10
+
+/* ---- making ------------------------------------------------------------------------ */
+
+static void
+incoming(void *owner, struct listener *listener, const struct sockaddr *peer)
+{
+	session_accept(owner, listener, peer);
+}
+
+static const struct listener_calls listener_calls = { .incoming = incoming };
+
+static int
+listen_all(struct worker *w, uint16_t *port, char *why)
+{
+	w->listener = calloc(w->conf->listener_count, sizeof *w->listener);
+	if (w->listener == NULL) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < w->conf->listener_count; i++) {
+		const struct conf_listener *l = &w->conf->listener[i];
+		int rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
+		                       LISTEN_BACKLOG, &listener_calls, w, &w->listener[i], &port[i],
+		                       why);
+
+		if (rc != 0) {
+			return rc;
+		}
+		w->listener_count++;
+	}
+	return 0;
+}
+
+static struct upstream_settings
+upstream_settings(const struct conf *conf)
+{
+	return (struct upstream_settings){ .path = conf->upstream.path,
+		.address = conf->upstream.address, .port = conf->upstream.port,
+		.connect_timeout = conf->upstream.connect_timeout,
+		.retry_min = conf->upstream.retry_min, .retry_max = conf->upstream.retry_max,
+		.pending = conf->upstream.pending };
+}
+
+static void recheck_some(void *owner);
+
+static int
+prepare(struct worker *w, uint16_t *port, char *why)
+{
+	const struct conf *conf = w->conf;
+	struct tls_settings tls = { .certificate = conf->tls.certificate, .key = conf->tls.key,
+		.ca = conf->tls.ca, .crl = conf->tls.crl, .min_version = conf->tls.min_version };
+	struct relay_limits limits = { .packet_memory = conf->limits.packet_memory };
+	struct upstream_settings up = upstream_settings(conf);
+	char name[16], file[4096];
+	int rc;
+
+	snprintf(name, sizeof name, "worker-%u", w->index);
+	snprintf(file, sizeof file, "%s/register.db", conf->gateway.state_directory);
+	snprintf(why, PKI_WHY_SIZE, "no memory");
+	rc = loop_new(name, &w->loop);
+	if (rc == 0) {
+		rc = tls_context_new(&tls, w->shared->tls, &session_tls_calls, &w->tls, why);
+	}
+	if (rc == 0) {
+		rc = reg_open(file, REG_CREATE, &w->reg, why);
+	}
+	if (rc == 0) {
+		rc = batch_init(&w->to_device, relay_arena_size(&limits));
+	}
+	if (rc == 0) {
+		rc = batch_init(&w->to_broker, relay_arena_size(&limits));
+	}
+	if (rc == 0) {
+		rc = upstream_new(w->loop, w->shared->broker, &up, &w->upstream);
+	}
+	if (rc == 0) {
+		loop_defer_budget(w->loop, HANDSHAKES_PER_TURN);
+		w->store = store_of(w->reg);
+		rc = listen_all(w, port, why);
+	}
+	return rc;
+}
+
+int
+worker_new(unsigned index, const struct worker_shared *shared, struct conf *conf, uint16_t *port,
+           struct worker **out, char *why)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	int rc;
+
+	if (w == NULL) {
+		return -ENOMEM;
+	}
+	w->index = index;
+	w->shared = shared;
+	w->conf = conf_ref(conf);
+	list_init(&w->sessions);
+	w->recheck = (struct loop_deferred){ .run = recheck_some, .owner = w };
+	list_init(&w->recheck.node);
+	rc = prepare(w, port, why);
+	*out = w; /* worker_stop() and worker_free() take a half-made one, too */
+	return rc;
+}
+
+int
+worker_start(struct worker *w)
+{
+	return loop_start(w->loop);
+}
+
+const struct metrics *
+worker_metrics(const struct worker *w)
+{
+	return &w->metrics;
+}
+
+int
+worker_tls_context(struct worker *w, const struct tls_settings *settings,
+                   struct tls_context **out, char *why)
+{
+	return tls_context_new(settings, w->shared->tls, &session_tls_calls, out, why);
+}
+
+/* ---- asking ------------------------------------------------------------------------ */
+
+static void
+call_back(struct loop_message *message)
+{
+	struct worker_call *call = (void *)((char *)message - offsetof(struct worker_call, message));
+
+	call->done(call);
+}
+
+static void
+call_run(struct loop_message *message)
+{
+	struct worker_call *call = (void *)((char *)message - offsetof(struct worker_call, message));
+
+	call->run(call->worker, call);
+	call->message.run = call_back;
+	loop_post(call->back, &call->message);
+}
+
+void
+worker_ask(struct worker *w, struct worker_call *call)
+{
+	call->worker = w;
+	call->message.run = call_run;
+	loop_post(w->loop, &call->message);
+}
+
+int
+worker_view(struct worker *w, const char *identity, struct session_list *list)
+{
+	struct list *at, *after;
+
+	list_each(at, after, &w->sessions) {
+		struct session *s = session_of(at);
+		const char *name = session_identity(s);
+
+		if (identity != NULL && (name == NULL || strcmp(name, identity) != 0)) {
+			continue;
+		}
+		if (list->count == list->room) {
+			size_t room = list->room > 0 ? list->room * 2 : 16;
+			struct session_view *view = realloc(list->view, room * sizeof *view);
+
+			if (view == NULL) {
+				return -ENOMEM;
+			}
+			list->view = view;
+			list->room = room;
+		}
+		session_view(s, &list->view[list->count++]);
+	}
+	return 0;
+}
+
+unsigned
+worker_disconnect(struct worker *w, const char *identity)
+{
+	struct list *at, *after;
+	unsigned count = 0;
+
+	list_each(at, after, &w->sessions) {
+		struct session *s = session_of(at);
+		const char *name = session_identity(s);
+
+		if (name != NULL && strcmp(name, identity) == 0) {
+			session_end(s, MQTT_ADMINISTRATIVE_ACTION, "disconnected by the operator");
+			count++;
+		}
+	}
+	return count;
+}
+
+/* Larger packets may be allowed now; between wake-ups the batches are empty. */
+static void
+grow_batches(struct worker *w)
+{
+	struct relay_limits limits = { .packet_memory = w->conf->limits.packet_memory };
+	struct batch *batch[] = { &w->to_device, &w->to_broker };
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t size = relay_arena_size(&limits);
+		struct batch larger;
+
+		if (size > batch[i]->arena_size && batch_init(&larger, size) == 0) {
+			batch_deinit(batch[i]);
+			*batch[i] = larger;
+		}
+	}
+}
+
+unsigned
+worker_reconfigure(struct worker *w, struct conf *conf, struct tls_context *tls)
+{
+	struct upstream_settings up = upstream_settings(conf);
+	struct list *at, *after;
+	unsigned ended = 0;
+
+	conf_unref(&w->conf);
+	w->conf = conf_ref(conf);
+	grow_batches(w);
+	if (tls != NULL) {
+		tls_context_unref(w->tls);
+		w->tls = tls;
+	}
+	if (upstream_configure(w->upstream, &up) != 0) {
+		log_error(LOG_UPSTREAM, "the upstream settings could not be taken over",
+		          log_str("reason", "no memory"));
+	}
+	list_each(at, after, &w->sessions) {
+		ended += session_recheck(session_of(at));
+	}
+	return ended;
+}
+
+static void
+recheck_some(void *owner)
+{
+	struct worker *w = owner;
+
+	for (unsigned i = 0; i < RECHECK_PER_TURN && w->recheck_at != &w->sessions; i++) {
+		struct session *s = session_of(w->recheck_at);
+
+		w->recheck_at = w->recheck_at->next;
+		session_recheck(s);
+	}
+	if (w->recheck_at != &w->sessions) {
+		loop_defer(w->loop, &w->recheck);
+	}
+}
+
+void
+worker_recheck(struct worker *w)
+{
+	w->recheck_at = w->sessions.next; /* a walk under way starts again */
+	loop_defer(w->loop, &w->recheck);
+}
+
+/* ---- refusals ---------------------------------------------------------------------- */
+
+void
+worker_log_refusal(struct worker *w, const char *address, const char *identity, const char *reason)
+{
+	uint64_t now = loop_now(w->loop);
+
+	if (now - w->refusal_window >= 1000) {
+		if (w->refusals_hidden > 0) {
+			log_warning(LOG_SESSION, "more devices were refused",
+			            log_int("count", w->refusals_hidden));
+		}
+		w->refusal_window = now;
+		w->refusals_logged = w->refusals_hidden = 0;
+	}
+	if (w->refusals_logged == REFUSALS_PER_SECOND) {
+		w->refusals_hidden++;
+		return;
+	}
+	w->refusals_logged++;
+	log_warning(LOG_SESSION, "device refused", log_str("device", identity != NULL ? identity : "-"),
+	            log_str("address", address), log_str("reason", reason));
+}
+
+/* ---- ending ------------------------------------------------------------------------- */
+
+static void
+upstream_gone(void *owner)
+{
+	struct worker *w = owner;
+
+	loop_stop(w->loop);
+}
+
+static void
+end_when_empty(struct worker *w)
+{
+	if (w->stopping && w->session_count == 0 && !w->upstream_closed) {
+		w->upstream_closed = true;
+		upstream_close(w->upstream, upstream_gone, w);
+	}
+}
+
+void
+worker_session_gone(struct worker *w, struct list *node)
+{
+	if (w->recheck_at == node) {
+		w->recheck_at = node->next;
+	}
+	list_remove(node);
+	w->session_count--;
+	end_when_empty(w);
+}
+
+static void
+stop(struct loop_message *message)
+{
+	struct worker *w = (void *)((char *)message - offsetof(struct worker, stop));
+	struct list *at, *after;
+
+	w->stopping = true;
+	for (size_t i = 0; i < w->listener_count; i++) {
+		listener_close(w->listener[i]);
+	}
+	w->listener_count = 0;
+	loop_defer_cancel(&w->recheck);
+	list_each(at, after, &w->sessions) {
+		session_end(session_of(at), MQTT_SERVER_SHUTTING_DOWN, "the gateway stops");
+	}
+	end_when_empty(w);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	w->stop.run = stop;
+	loop_post(w->loop, &w->stop);
+}
+
+void
+worker_join(struct worker *w)
+{
+	loop_join(w->loop);
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL) {
+		return;
+	}
+	if (w->loop != NULL && loop_free(w->loop) != 0) {
+		return; /* logged; its handles still point into the worker */
+	}
+	tls_context_unref(w->tls);
+	reg_close(w->reg);
+	batch_deinit(&w->to_device);
+	batch_deinit(&w->to_broker);
+	buf_release(&w->cipher);
+	free(w->listener);
+	conf_unref(&w->conf);
+	free(w);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a worker, for session/ and its tests only. */
+#ifndef GATEWAY_SESSION_WORKER_INT_H
+#define GATEWAY_SESSION_WORKER_INT_H
+
+#include "base/metric.h"
+#include "loop/stream.h"
+#include "relay/relay.h"
+#include "session/worker.h"
+
+/* One wake-up decrypts at most this much before it is relayed. */
+#define WORKER_PLAIN_SIZE 65536
+
+struct worker {
+	unsigned index;
+	const struct worker_shared *shared;
+	struct conf *conf;
+	struct loop *loop;
+	struct tls_context *tls;
+	struct upstream *upstream;
+	struct reg *reg;
+	struct relay_store store; /* on reg */
+	struct metrics metrics;
+	struct listener **listener;
+	size_t listener_count;
+	struct list sessions;
+	size_t session_count;
+	/* Scratch of the wake-up under way; empty between wake-ups. */
+	struct batch to_device, to_broker;
+	struct buf cipher;
+	uint8_t plain[WORKER_PLAIN_SIZE];
+	/* Recheck after a register change: where the walk stands. */
+	struct loop_deferred recheck;
+	struct list *recheck_at;
+	/* Refusals are logged at a bounded rate. */
+	uint64_t refusal_window;
+	unsigned refusals_logged, refusals_hidden;
+	struct loop_message stop;
+	bool stopping, upstream_closed;
+};
+
+extern const struct tls_calls session_tls_calls;
+
+/* A refusal, in one line with who, which check, what to do. Bounded in rate. */
+void worker_log_refusal(struct worker *worker, const char *address, const char *identity,
+                        const char *reason);
+/* A session is gone; the worker may end when it was the last one. */
+void worker_session_gone(struct worker *worker, struct list *node);
+
+#endif
