@@ -95,26 +95,22 @@ say_disconnect(struct relay *r, enum mqtt_reason reason, const char *say)
 	}
 }
 
+/* The CONNACK or DISCONNECT that fits, if any. */
+static void
+say_ending(struct relay *r, enum mqtt_reason reason, const char *say)
+{
+	if (r->phase == RELAY_DIAL || r->phase == RELAY_WAIT_CONNACK) {
+		say_connack(r, reason, say);
+	} else if (r->phase == RELAY_LIVE && relay_is_5(r)) {
+		say_disconnect(r, reason, say);
+	}
+}
+
 int
 end_session(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text)
 {
 	/* What the broker did would read as an accusation of the device. */
-	const char *say = side == RELAY_SIDE_BROKER ? NULL : text;
-
-	switch (r->phase) {
-	case RELAY_DIAL:
-	case RELAY_WAIT_CONNACK:
-		say_connack(r, reason, say);
-		break;
-	case RELAY_LIVE:
-		if (relay_is_5(r)) {
-			say_disconnect(r, reason, say);
-		}
-		break;
-	case RELAY_WAIT_CONNECT:
-	case RELAY_OVER:
-		break;
-	}
+	say_ending(r, reason, side == RELAY_SIDE_BROKER ? NULL : text);
 	return end_silent(r, side, reason, text);
 }
 
@@ -133,12 +129,11 @@ end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reason, 
 		relay_count(r, METRIC_MALFORMED_DEVICE);
 		return end_session(r, RELAY_SIDE_DEVICE, reason, text);
 	}
-	/* The device is not at fault, and the reason would say that it is. */
+	/* The device is not at fault, and the true reason would say that it is. */
 	relay_count(r, METRIC_MALFORMED_BROKER);
-	if (r->phase == RELAY_WAIT_CONNACK) {
-		return end_session(r, RELAY_SIDE_BROKER, MQTT_SERVER_UNAVAILABLE, text);
-	}
-	return end_session(r, RELAY_SIDE_BROKER, MQTT_UNSPECIFIED_ERROR, text);
+	say_ending(r, r->phase == RELAY_LIVE ? MQTT_UNSPECIFIED_ERROR : MQTT_SERVER_UNAVAILABLE,
+	           NULL);
+	return end_silent(r, RELAY_SIDE_BROKER, reason, text);
 }
 
 int
