@@ -229,6 +229,10 @@ faults_end_the_session(void **state)
 		{ .name = "stopped before CONNACK", .talk = TALK(CONNECT_3,
 		  { END, NULL, NULL, "20 02 00 03" }),
 		  .ending = ENDS(GATEWAY, SERVER_SHUTTING_DOWN, "is stopped") },
+		/* 0x8B is no reason of CONNACK */
+		{ .name = "stopped before CONNACK, 5.0", .talk = TALK(CONNECT_5,
+		  { END, NULL, NULL, "20{00 88{1F<'is stopped'>}}" }),
+		  .ending = ENDS(GATEWAY, SERVER_SHUTTING_DOWN, "is stopped") },
 		{ .name = "stopped", .talk = TALK(LIVE_5,
 		  { END, NULL, NULL, "E0{8b{1F<'is stopped'>}}" }),
 		  .ending = ENDS(GATEWAY, SERVER_SHUTTING_DOWN, "is stopped") },
