@@ -55,7 +55,7 @@ struct unit {
 	struct span body;  /* without */
 	uint32_t payload;  /* bytes that follow, of a PUBLISH */
 	bool held;         /* not in the caller's input: to be copied */
-	bool oversize;     /* a PUBLISH of the broker: head over packet_memory, cut after the identifier */
+	bool oversize;     /* a PUBLISH of the broker: its head is cut after the identifier */
 };
 
 /* A set of packet identifiers, sorted. Zero-initialise. */
