@@ -67,7 +67,7 @@ struct ctl_request {
 
 static void take_input(struct client *client);
 
-/* ---- the end of a client, and of the server --------------------------------------------- */
+/* ---- the end of a client, and of the server ----------------------------- */
 
 static void
 server_finish(struct ctl_server *server)
@@ -126,7 +126,7 @@ deadline_passed(uv_timer_t *timer)
 	client_close(client);
 }
 
-/* ---- answers -------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void
 answer_sent(uv_write_t *write, int status)
@@ -250,7 +250,7 @@ ctl_request_peer(const struct ctl_request *request)
 	return request->peer;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static bool
 privileged(const struct ctl_peer *peer)
@@ -409,7 +409,7 @@ take_input(struct client *client)
 	}
 }
 
-/* ---- arrivals --------------------------------------------------------------------------------------- */
+/* ---- arrivals ----------------------------------------------------------- */
 
 /* Only memory can be short here: uv_pipe_init() and uv_timer_init() never fail. */
 static struct client *
@@ -480,7 +480,7 @@ client_came(uv_stream_t *listener, int status)
 	take_input(client);
 }
 
-/* ---- the server ---------------------------------------------------------------------------------------- */
+/* ---- the server --------------------------------------------------------- */
 
 static void
 listener_closed(uv_handle_t *handle)
