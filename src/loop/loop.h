@@ -22,7 +22,10 @@
 
 struct loop;
 
-/* name: of the thread, at most 15 characters, copied. */
+/*
+ * name: of the thread, at most 15 characters, copied. The process ignores
+ * SIGPIPE from then on: libuv cannot write without.
+ */
 int loop_new(const char *name, struct loop **out) MUST_CHECK;
 /*
  * After the loop ended: closes what is left of its own handles and frees it.
@@ -36,8 +39,9 @@ void loop_join(struct loop *loop);
 /* Run on this thread until loop_stop(). */
 int loop_run(struct loop *loop);
 /*
- * Any thread: end the loop once every handle but the loop's own is closed.
- * Owners of streams and timers close them first (post a message that does).
+ * Any thread: end the loop once no handle but the loop's own has anything to
+ * do. Owners of streams and timers close them first (post a message that does).
+ * A loop runs once: it is not to be run again.
  */
 void loop_stop(struct loop *loop);
 /* The thread that runs it is the caller's. For assertions. */
@@ -75,6 +79,8 @@ int loop_timer_init(struct loop *loop, struct loop_timer *timer, void (*fired)(v
 /* One shot, from now (re)started; ms >= 0. */
 void loop_timer_start(struct loop_timer *timer, uint64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
+/* Started and not yet fired. */
+bool loop_timer_active(const struct loop_timer *timer);
 /* closed(owner) (may be NULL) runs later on the loop; then memory may go. */
 void loop_timer_close(struct loop_timer *timer, void (*closed)(void *owner));
 
@@ -89,10 +95,14 @@ struct loop_deferred {
 	struct list node; /* list_init() it; queued when not empty */
 	void (*run)(void *owner);
 	void *owner;
+	struct loop *loop; /* set by loop_defer() */
 };
 
 void loop_defer_budget(struct loop *loop, unsigned per_turn);
-/* Queue at the end; does nothing when it is queued already. */
+/*
+ * Queue at the end; does nothing when it is queued already. When it runs it
+ * is off the queue, so it may queue itself again or free its memory.
+ */
 void loop_defer(struct loop *loop, struct loop_deferred *work);
 void loop_defer_cancel(struct loop_deferred *work);
 /* How many wait now. */
@@ -107,6 +117,7 @@ struct loop_signal {
 };
 int loop_signal_start(struct loop *loop, struct loop_signal *s, int signum,
                       void (*caught)(void *owner, int signum), void *owner) MUST_CHECK;
+/* Its memory must stay until the loop was freed. */
 void loop_signal_close(struct loop_signal *s);
 
 #endif

@@ -32,6 +32,9 @@ struct stream_calls {
 	void (*closed)(void *owner);
 };
 
+struct stream_linger;
+
+/* All fields are the stream's own. */
 struct stream {
 	union {
 		uv_handle_t handle;
@@ -39,16 +42,30 @@ struct stream {
 		uv_tcp_t tcp;
 		uv_pipe_t pipe;
 	} uv;
-	uv_write_t write;
-	uv_shutdown_t shutdown;
-	uv_connect_t connect;
+	union { /* one at a time: dial, then write, at last shut down */
+		uv_connect_t connect;
+		uv_write_t write;
+		uv_shutdown_t shutdown;
+	} request;
 	const struct stream_calls *calls;
 	void *owner;
 	struct loop *loop;
-	struct buf queue;    /* accepted from the owner, not yet by the kernel */
-	struct buf spare;    /* queued while `queue` is with the kernel */
-	uint32_t high, low;  /* marks, bytes */
-	bool open, reading, writing, above, ended, closing;
+	void (*connected)(void *dialer, int status);
+	void *dialer;
+	struct loop_deferred soon;   /* what must not run inside a call */
+	struct stream_linger *linger; /* while closing gently */
+	struct buf queue;     /* with the kernel, while `writing` */
+	struct buf spare;     /* queued while `queue` is with the kernel */
+	uint32_t high, low;   /* marks, bytes */
+	int error;            /* of the first failed write */
+	struct in6_addr peer; /* IPv4 as a mapped address */
+	uint16_t peer_port;
+	bool open;    /* libuv has a handle to close */
+	bool linked;  /* connected: may read and write */
+	bool local;   /* unix socket */
+	bool reading, writing, above, ended, closing;
+	bool fed;     /* this wake-up has filled the read buffer once */
+	bool fin_in, fin_asked, fin_out; /* FIN came, is under way, is sent */
 };
 
 /* ---- making ------------------------------------------------------------------------ */
@@ -60,22 +77,30 @@ struct stream {
 void stream_init(struct stream *s, struct loop *loop, const struct stream_calls *calls,
                  void *owner, uint32_t high, uint32_t low);
 /*
- * Dial. connected(owner, status) runs later: 0 or a negative errno (-EAGAIN:
- * a unix socket's backlog is full). Addresses are literals; nothing is
- * resolved. On a direct failure the code is returned and no callback comes.
+ * Dial. connected(dialer, status) runs later: 0 or a negative errno. Addresses
+ * are literals; nothing is resolved. On a direct failure the code is returned
+ * and no callback comes. A unix socket fails directly only (-EAGAIN: the
+ * backlog is full), and the stream may then be dialled again; after any other
+ * failure it can only be closed.
  */
 int stream_dial_unix(struct stream *s, const char *path,
-                     void (*connected)(void *owner, int status)) MUST_CHECK;
+                     void (*connected)(void *dialer, int status), void *dialer) MUST_CHECK;
 int stream_dial_tcp(struct stream *s, const char *address, uint16_t port,
-                    void (*connected)(void *owner, int status)) MUST_CHECK;
+                    void (*connected)(void *dialer, int status), void *dialer) MUST_CHECK;
+/* `connected` will not run any more. The stream is to be closed. */
+void stream_dial_forget(struct stream *s);
 
 /* ---- using --------------------------------------------------------------------------- */
 
-/* Reading starts off; it may be switched at any time before the end. */
+/*
+ * Reading starts off; it may be switched at any time. After the end this does
+ * nothing and returns 0. -ENOTCONN before the stream is open.
+ */
 int stream_read(struct stream *s, bool on);
 /*
  * Send the pieces of a batch (the batch itself is left alone; its bytes need
- * not stay valid). 0, or a negative errno after which `ended` will run too.
+ * not stay valid). 0, or a negative errno after which `ended` runs too, later,
+ * unless it ran before. After `ended` with 0 (FIN) sending is still possible.
  */
 int stream_send(struct stream *s, const struct batch *b) MUST_CHECK;
 int stream_send_span(struct stream *s, struct span bytes) MUST_CHECK;
@@ -86,13 +111,13 @@ bool stream_above(const struct stream *s);
 
 /* ---- ending --------------------------------------------------------------------------- */
 
-/* Close at once; what is queued is lost. */
+/* Close at once; what is queued is lost. Also for a stream never opened. */
 void stream_close(struct stream *s);
 /*
  * Send what is queued, then FIN, then read and discard until the peer's FIN
  * or `ms` passed, then close: so that a last alert or CONNACK reaches a
  * client whose bytes we have not read (closing with unread bytes would reset
- * the connection).
+ * the connection). Only `closed` runs from now on.
  */
 void stream_close_gently(struct stream *s, unsigned ms);
 /* SO_LINGER 0 and close: for refused peers that shall cost nothing. */
@@ -109,7 +134,8 @@ struct listener;
 struct listener_calls {
 	/*
 	 * A connection waits. Call stream_accept() in this callback, or it is
-	 * closed. `peer` is the remote address, known before anything is spent.
+	 * closed. `peer` is the remote address, known before anything is spent;
+	 * AF_INET6 only when it is no IPv4 address.
 	 */
 	void (*incoming)(void *owner, struct listener *listener, const struct sockaddr *peer);
 	void (*closed)(void *owner);
@@ -123,9 +149,12 @@ struct listener_calls {
 int listener_open(struct loop *loop, const char *address, uint16_t port, unsigned backlog,
                   const struct listener_calls *calls, void *owner, struct listener **out,
                   uint16_t *bound, char *why) MUST_CHECK;
-/* Put the waiting connection into a stream made by stream_init(). */
+/*
+ * Put the waiting connection into a stream made by stream_init(). On failure
+ * the stream must still be closed.
+ */
 int stream_accept(struct listener *listener, struct stream *s) MUST_CHECK;
-/* Frees the listener; `closed` runs later. */
+/* Frees the listener; `closed` (may be NULL) runs later. */
 void listener_close(struct listener *listener);
 
 #endif

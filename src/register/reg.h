@@ -42,7 +42,8 @@ enum reg_mode {
 /*
  * why: REG_WHY_SIZE bytes, a sentence on failure: ERR_NOT_FOUND (no such
  * file, REG_READ and REG_WRITE), ERR_VERSION (made by a newer release),
- * ERR_DATABASE, -EACCES. Waits at most 5 s for another writer.
+ * ERR_DATABASE, -EACCES. A reader updates the layout too, when it may. Waits
+ * at most 5 s for another writer.
  */
 int reg_open(const char *file, enum reg_mode mode, struct reg **out, char *why) MUST_CHECK;
 void reg_close(struct reg *reg);
@@ -65,7 +66,9 @@ struct reg_device {
 	char serial[65];             /* of the newest certificate, hex */
 	char certificate_hash[65];
 	int64_t not_before, not_after; /* of the newest certificate; 0 unknown */
-	int64_t enrolled_at, first_seen, last_seen; /* 0 never */
+	int64_t enrolled_at;
+	int64_t first_seen; /* admitted or refused; 0 never */
+	int64_t last_seen;  /* admitted; a refusal is in last_failure_at */
 	char last_address[64];
 	char last_failure[256]; /* sentence; "" none */
 	int64_t last_failure_at;
@@ -76,30 +79,61 @@ struct reg_device {
  * of that name. 0, ERR_NOT_FOUND, ERR_DATABASE.
  */
 int reg_find(struct reg *reg, struct span name, struct reg_device *out) MUST_CHECK;
-int reg_find_fingerprint(struct reg *reg, const char *fingerprint, struct reg_device *out) MUST_CHECK;
+int reg_find_fingerprint(struct reg *reg, const char *fingerprint,
+                         struct reg_device *out) MUST_CHECK;
 /*
  * Enrol: insert or, for the same key, renew (dates, serial, hash, state
- * enrolled, group when not NULL). *renewed says which. ERR_EXISTS: the name
- * is known with another key and replace is false. The certificate is recorded
- * in the list of certificates issued.
+ * enrolled, group when not empty). *renewed says which. ERR_EXISTS: the name
+ * is known with another key and replace is false. A name that is pending
+ * without a key takes the key; that is no renewal. The certificate (unless
+ * its hash is "") is recorded in the list of certificates issued.
+ * An empty group leaves the group as it is.
  */
 int reg_enrol(struct reg *reg, const struct reg_device *device, bool replace,
               bool *renewed) MUST_CHECK;
 int reg_set_state(struct reg *reg, struct span name, enum reg_state state) MUST_CHECK;
 int reg_set_group(struct reg *reg, struct span name, const char *group) MUST_CHECK;
 int reg_remove(struct reg *reg, struct span name) MUST_CHECK;
-/* In order of name; each() returns 0 to go on. */
+/*
+ * In order of name; each() returns 0 to go on, may use the handle, and runs
+ * outside of any transaction (so a device that changes meanwhile may be seen
+ * in either state).
+ */
 int reg_each(struct reg *reg, int (*each)(void *owner, const struct reg_device *device),
              void *owner) MUST_CHECK;
 
-/* Labels: a value "" removes. reg_label_each in order of name. */
+/* A certificate that was issued or imported; it outlives its device here. */
+struct reg_certificate {
+	char hash[65];
+	char device[REG_NAME_MAX + 1];
+	char serial[65];
+	char fingerprint[65];
+	int64_t not_before, not_after, issued_at;
+};
+
+/*
+ * The certificates of a device, or (empty name) all; the oldest first. each()
+ * returns 0 to go on, and must not write through the handle.
+ */
+int reg_certificate_each(struct reg *reg, struct span device,
+                         int (*each)(void *owner, const struct reg_certificate *certificate),
+                         void *owner) MUST_CHECK;
+
+/*
+ * Labels: a value "" removes. Label and value have at most REG_NAME_MAX bytes
+ * (ERR_LIMIT). reg_label_each in order of name.
+ */
 int reg_set_label(struct reg *reg, struct span name, const char *label,
                   const char *value) MUST_CHECK;
 int reg_label_each(struct reg *reg, struct span name,
                    int (*each)(void *owner, struct span label, struct span value),
                    void *owner) MUST_CHECK;
 
-/* Many sightings in one transaction (the control thread collects them). */
+/*
+ * Many sightings in one transaction (the control thread collects them). A
+ * name that is not known is noted as pending, without a key; of those that
+ * were refused at most 1,000.
+ */
 struct reg_sighting {
 	char name[REG_NAME_MAX + 1];
 	char address[64];

@@ -48,9 +48,16 @@ int upstream_new(struct loop *loop, struct broker *broker,
                  const struct upstream_settings *settings, struct upstream **out) MUST_CHECK;
 /* Later dials use the new settings; those under way are left alone. */
 int upstream_configure(struct upstream *up, const struct upstream_settings *settings) MUST_CHECK;
+/*
+ * changed(owner, state) runs on this worker after the state changed; quick
+ * changes may come as one. One watcher; NULL ends it.
+ */
+void upstream_watch(struct upstream *up, void (*changed)(void *owner, enum broker_state state),
+                    void *owner);
 /* Every dial must be over or cancelled. done(owner) runs when it is gone. */
 void upstream_close(struct upstream *up, void (*done)(void *owner), void *owner);
 
+/* Zero-initialise it; then all fields are the upstream's. */
 struct upstream_dial {
 	struct list node;
 	struct upstream *up;
@@ -58,9 +65,11 @@ struct upstream_dial {
 	void (*done)(void *owner, int status);
 	void *owner;
 	uint64_t deadline;
-	/* ... the fields the implementation needs */
+	uint64_t when;  /* dialling: begun; full backlog: to be tried again */
+	unsigned epoch; /* of the broker's state, when this attempt began */
 	int phase;
-	unsigned attempts;
+	int status;
+	bool probe;
 };
 
 /*
@@ -72,7 +81,7 @@ struct upstream_dial {
  */
 void upstream_dial(struct upstream *up, struct upstream_dial *dial, struct stream *stream,
                    void (*done)(void *owner, int status), void *owner);
-/* done() will not run any more. The stream is the caller's to close. */
+/* done() will not run any more. The stream is the caller's to close. Any phase. */
 void upstream_cancel(struct upstream_dial *dial);
 
 #endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files of certificates and keys: read with a bound, written so that a crash
+ * leaves the old file or the new one, never a part.
+ */
+#include "pki/pki_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "base/utf8.h"
+
+int
+pki_fail(char *why, int code, const char *format, ...)
+{
+	ERR_clear_error();
+	if (why != NULL) {
+		va_list arguments;
+		int n;
+
+		va_start(arguments, format);
+		n = vsnprintf(why, PKI_WHY_SIZE, format, arguments);
+		va_end(arguments);
+		/* Do not end within a character when the sentence was cut. */
+		if (n >= PKI_WHY_SIZE) {
+			for (n = PKI_WHY_SIZE - 1; n > PKI_WHY_SIZE - 5; n--) {
+				why[n] = '\0';
+				if (utf8_valid(span_str(why))) {
+					break;
+				}
+			}
+		}
+	}
+	return code;
+}
+
+static int
+fail_errno(char *why, const char *verb, const char *file)
+{
+	int error = errno;
+
+	return pki_fail(why, -error, "Cannot %s %s: %s.", verb, file, err_text(-error));
+}
+
+void
+pki_wipe(struct buf *b)
+{
+	if (b->memory != NULL) {
+		OPENSSL_cleanse(b->memory, b->size);
+	}
+	buf_release(b);
+}
+
+/* ---- reading ------------------------------------------------------------------ */
+
+static int
+read_bounded(int fd, struct buf *content)
+{
+	uint8_t *at;
+	int rc = buf_reserve(content, PKI_INPUT_MAX + 1, &at);
+
+	/* All in the first allocation: no copy of a key is left behind. */
+	while (rc == 0 && buf_len(content) <= PKI_INPUT_MAX) {
+		size_t have = buf_len(content);
+		ssize_t n = read(fd, at + have, PKI_INPUT_MAX + 1 - have);
+
+		if (n == 0) {
+			return 0;
+		}
+		if (n < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (n > 0) {
+			buf_commit(content, (size_t)n);
+		}
+	}
+	return rc != 0 ? rc : ERR_LIMIT;
+}
+
+int
+pki_file_read(const char *file, struct buf *content, char *why)
+{
+	struct stat st;
+	int rc, fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0) {
+		return fail_errno(why, "read", file);
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return pki_fail(why, ERR_MALFORMED, "%s is not a file.", file);
+	}
+	rc = read_bounded(fd, content);
+	close(fd);
+	if (rc == ERR_LIMIT) {
+		rc = pki_fail(why, rc, "%s is larger than %d bytes.", file, PKI_INPUT_MAX);
+	} else if (rc != 0) {
+		rc = pki_fail(why, rc, "Cannot read %s: %s.", file, err_text(rc));
+	}
+	if (rc != 0) {
+		pki_wipe(content);
+	}
+	return rc;
+}
+
+int
+pki_x509_read(const char *file, X509 **out, char *why)
+{
+	struct buf text = { 0 }, der = { 0 };
+	const unsigned char *at;
+	X509 *x509 = NULL;
+	int rc = pki_file_read(file, &text, why);
+
+	if (rc == 0) {
+		rc = pki_unwrap(buf_span(&text), "CERTIFICATE", file, &der, why);
+	}
+	if (rc == 0) {
+		at = buf_span(&der).ptr;
+		x509 = d2i_X509(NULL, &at, (long)buf_len(&der));
+		if (x509 == NULL || at != der.memory + der.end) {
+			X509_free(x509);
+			rc = pki_fail(why, ERR_MALFORMED, "%s: the certificate is damaged.", file);
+		} else {
+			*out = x509;
+		}
+	}
+	buf_release(&text);
+	buf_release(&der);
+	return rc;
+}
+
+static int
+no_passphrase(char *buffer, int size, int writing, void *asked)
+{
+	(void)buffer;
+	(void)size;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
+int
+pki_key_read(const char *file, EVP_PKEY **key, char *why)
+{
+	struct buf text = { 0 };
+	bool asked = false;
+	EVP_PKEY *found;
+	BIO *bio;
+	int rc = pki_file_read(file, &text, why);
+
+	if (rc != 0) {
+		return rc;
+	}
+	bio = BIO_new_mem_buf(buf_span(&text).ptr, (int)buf_len(&text));
+	found = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked) : NULL;
+	BIO_free(bio);
+	pki_wipe(&text);
+	if (found != NULL) {
+		*key = found;
+		return 0;
+	}
+	if (asked) {
+		return pki_fail(why, ERR_MALFORMED,
+				"%s is protected by a pass phrase, which is not supported. Remove "
+				"it: openssl pkey -in OLD -out NEW.",
+				file);
+	}
+	return pki_fail(why, ERR_MALFORMED, "%s holds no private key in PEM form.", file);
+}
+
+/* ---- writing ------------------------------------------------------------------ */
+
+/* "FOLDER/FILE" into folder[PATH_MAX]: "FOLDER". */
+static int
+folder_of(const char *file, char *folder)
+{
+	char copy[PATH_MAX];
+
+	if ((size_t)snprintf(copy, sizeof copy, "%s", file) >= sizeof copy) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	snprintf(folder, PATH_MAX, "%s", dirname(copy));
+	return 0;
+}
+
+static int
+sync_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0) {
+		return -1;
+	}
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+/*
+ * A file that replaces another keeps its owner and group; a new one that its
+ * group may read takes the group of the folder. So root can renew the key of
+ * a daemon that is not root. Who may not change the owner makes files that
+ * are his own, and that is no failure.
+ */
+static void
+set_owner(int fd, const char *file, const char *folder, unsigned mode)
+{
+	struct stat old, parent;
+
+	if (stat(file, &old) == 0) {
+		if (fchown(fd, old.st_uid, old.st_gid) != 0 &&
+		    fchown(fd, (uid_t)-1, old.st_gid) != 0) {
+			return;
+		}
+	} else if ((mode & 070) != 0 && stat(folder, &parent) == 0) {
+		if (fchown(fd, (uid_t)-1, parent.st_gid) != 0) {
+			return;
+		}
+	}
+}
+
+static int
+write_all(int fd, struct span content)
+{
+	while (content.len > 0) {
+		ssize_t n = write(fd, content.ptr, content.len);
+
+		if (n < 0 && errno != EINTR) {
+			return -1;
+		}
+		content = span_skip(content, n > 0 ? (size_t)n : 0);
+	}
+	return 0;
+}
+
+/* The content under a temporary name, complete and on the disk. */
+static int
+write_temporary(char *temporary, const char *file, const char *folder, unsigned mode,
+		struct span content)
+{
+	int saved, fd = mkostemp(temporary, O_CLOEXEC); /* made with mode 0600 */
+
+	if (fd < 0) {
+		return -1;
+	}
+	set_owner(fd, file, folder, mode);
+	/* The mode after the owner: fchown() clears bits, and the umask has no say. */
+	if (fchmod(fd, mode) == 0 && write_all(fd, content) == 0 && fsync(fd) == 0) {
+		return close(fd);
+	}
+	saved = errno;
+	close(fd);
+	unlink(temporary);
+	errno = saved;
+	return -1;
+}
+
+static int
+put_file(const char *file, unsigned mode, struct span content, bool replace, char *why)
+{
+	char temporary[PATH_MAX], folder[PATH_MAX];
+	int rc, saved;
+
+	if (folder_of(file, folder) != 0) {
+		return fail_errno(why, "write", file);
+	}
+	if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", file) >= sizeof temporary) {
+		errno = ENAMETOOLONG;
+		return fail_errno(why, "write", file);
+	}
+	if (write_temporary(temporary, file, folder, mode, content) != 0) {
+		return fail_errno(why, "write", file);
+	}
+	/* link() is the rename that does not replace. */
+	rc = replace ? rename(temporary, file) : link(temporary, file);
+	saved = errno;
+	if (!replace || rc != 0) {
+		unlink(temporary);
+	}
+	errno = saved;
+	if (rc != 0 && errno == EEXIST) {
+		return pki_fail(why, ERR_EXISTS, "%s exists already.", file);
+	}
+	if (rc != 0 || sync_folder(folder) != 0) {
+		return fail_errno(why, "write", file);
+	}
+	return 0;
+}
+
+int
+pki_write_file(const char *file, unsigned mode, struct span content, char *why)
+{
+	return put_file(file, mode, content, true, why);
+}
+
+int
+pki_file_create(const char *file, unsigned mode, struct span content, char *why)
+{
+	return put_file(file, mode, content, false, why);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Resumption, by session identifier from the shared store and by ticket. The
+ * peer shows no certificate then and OpenSSL checks nothing again, so each
+ * way passes may_resume() first. Whoever fails there meets a full handshake
+ * with the same questions, and gets the alert.
+ */
+#include "tls/tls_int.h"
+
+#include <openssl/core_names.h>
+#include <openssl/rand.h>
+
+#include "base/clock.h"
+#include "pki/pki_int.h"
+
+/* ---- the check ------------------------------------------------------------------------- */
+
+static bool
+read_stamp(SSL_SESSION *session, struct tls_stamp *stamp)
+{
+	void *data;
+	size_t len;
+
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof *stamp) {
+		return false;
+	}
+	memcpy(stamp, data, len);
+	return true;
+}
+
+static bool
+same_listener(const struct tls_context *context, const SSL_SESSION *session)
+{
+	unsigned len;
+	const uint8_t *id = SSL_SESSION_get0_id_context(session, &len);
+
+	return span_eq(span_of(id, len),
+	               span_of(context->session_context, sizeof context->session_context));
+}
+
+static bool
+still_good(struct tls *tls, const struct pki_cert *cert, const struct tls_stamp *stamp)
+{
+	int64_t now = clock_wall();
+
+	if (now < cert->not_before || now > cert->not_after || now > stamp->valid_until ||
+	    !tls_shared_valid(tls->context->shared, cert->fingerprint, stamp)) {
+		return false;
+	}
+	tls->failure.admit = tls->context->calls.admit(tls->owner, cert, true);
+	return tls->failure.admit == TLS_ADMIT_YES;
+}
+
+static bool
+may_resume(struct tls *tls, SSL_SESSION *session)
+{
+	X509 *x509 = SSL_SESSION_get0_peer(session);
+	struct pki_cert *cert;
+	struct tls_stamp stamp;
+
+	if (x509 == NULL || !read_stamp(session, &stamp) ||
+	    !same_listener(tls->context, session) ||
+	    pki_cert_of(x509, tls->context->libctx, &cert) != 0) {
+		return false;
+	}
+	if (!still_good(tls, cert, &stamp)) {
+		pki_cert_free(cert);
+		return false;
+	}
+	pki_cert_free(tls->offered);
+	tls->offered = cert;
+	tls->stamp = stamp;
+	return true;
+}
+
+/* ---- by session identifier ------------------------------------------------------------- */
+
+static int
+session_made(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *tls = tls_of(ssl);
+	uint8_t *scratch = tls->context->scratch, *at = scratch;
+	unsigned id_len;
+	const uint8_t *id = SSL_SESSION_get_id(session, &id_len);
+	int len;
+
+	/* From TLS 1.3 on a session is its ticket. */
+	if (SSL_version(ssl) >= TLS1_3_VERSION || tls->peer == NULL ||
+	    SSL_SESSION_set1_ticket_appdata(session, &tls->stamp, sizeof tls->stamp) != 1) {
+		return 0;
+	}
+	len = i2d_SSL_SESSION(session, NULL);
+	if (len <= 0 || len > TLS_SESSION_MAX) {
+		return 0;
+	}
+	len = i2d_SSL_SESSION(session, &at);
+	if (len > 0) {
+		tls_shared_put(tls->context->shared, span_of(id, id_len),
+		               span_of(scratch, (size_t)len), tls->peer->fingerprint, &tls->stamp);
+		OPENSSL_cleanse(scratch, (size_t)len);
+	}
+	return 0; /* no reference is kept */
+}
+
+static SSL_SESSION *
+session_wanted(SSL *ssl, const uint8_t *id, int id_len, int *copy)
+{
+	struct tls *tls = tls_of(ssl);
+	uint8_t bytes[TLS_SESSION_MAX];
+	const uint8_t *at = bytes;
+	size_t len = tls_shared_get(tls->context->shared, span_of(id, (size_t)id_len), bytes);
+	SSL_SESSION *session = NULL;
+
+	*copy = 0; /* the reference goes to OpenSSL */
+	if (len > 0) {
+		session = d2i_SSL_SESSION(NULL, &at, (long)len);
+		OPENSSL_cleanse(bytes, len);
+	}
+	if (session != NULL && !may_resume(tls, session)) {
+		SSL_SESSION_free(session);
+		session = NULL;
+	}
+	return session;
+}
+
+/* ---- by ticket ------------------------------------------------------------------------- */
+
+static int
+key_mac(EVP_MAC_CTX *mac, struct tls_ticket_key *key)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_MAC_CTX_set_params(mac, params);
+}
+
+static int
+seal(struct tls_context *context, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
+     EVP_MAC_CTX *mac)
+{
+	struct tls_ticket_key key;
+	int rc = -1;
+
+	if (tls_shared_ticket_key(context->shared, &key) != 0) {
+		return -1;
+	}
+	memcpy(name, key.name, sizeof key.name);
+	if (RAND_bytes_ex(context->libctx, iv, EVP_MAX_IV_LENGTH, 0) == 1 &&
+	    EVP_EncryptInit_ex2(cipher, context->ticket_cipher, key.cipher, iv, NULL) == 1 &&
+	    key_mac(mac, &key) == 1) {
+		rc = 1;
+	}
+	OPENSSL_cleanse(&key, sizeof key);
+	return rc;
+}
+
+static int
+unseal(struct tls_context *context, const uint8_t *name, const uint8_t *iv, EVP_CIPHER_CTX *cipher,
+       EVP_MAC_CTX *mac)
+{
+	struct tls_ticket_key key;
+	bool newest;
+	int rc = -1;
+
+	if (tls_shared_ticket_find(context->shared, name, &key, &newest) != 0) {
+		return 0; /* not ours, or too old: a full handshake */
+	}
+	if (EVP_DecryptInit_ex2(cipher, context->ticket_cipher, key.cipher, iv, NULL) == 1 &&
+	    key_mac(mac, &key) == 1) {
+		rc = newest ? 1 : 2;
+	}
+	OPENSSL_cleanse(&key, sizeof key);
+	return rc;
+}
+
+static int
+ticket_key(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+           int sealing)
+{
+	struct tls_context *context = tls_of(ssl)->context;
+
+	return sealing ? seal(context, name, iv, cipher, mac) :
+	                 unseal(context, name, iv, cipher, mac);
+}
+
+static int
+ticket_made(SSL *ssl, void *arg)
+{
+	struct tls *tls = tls_of(ssl);
+
+	(void)arg;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &tls->stamp,
+	                                       sizeof tls->stamp);
+}
+
+static SSL_TICKET_RETURN
+ticket_opened(SSL *ssl, SSL_SESSION *session, const uint8_t *name, size_t name_len,
+              SSL_TICKET_STATUS status, void *arg)
+{
+	(void)name;
+	(void)name_len;
+	(void)arg;
+	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
+	    !may_resume(tls_of(ssl), session)) {
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	}
+	/* A ticket of TLS 1.3 should be used once (RFC 8446 C.4): give another. */
+	return SSL_version(ssl) >= TLS1_3_VERSION || status == SSL_TICKET_SUCCESS_RENEW ?
+	               SSL_TICKET_RETURN_USE_RENEW :
+	               SSL_TICKET_RETURN_USE;
+}
+
+/* ---- set up ---------------------------------------------------------------------------- */
+
+int
+tls_resume_init(struct tls_context *context)
+{
+	SSL_CTX *ssl = context->ssl;
+
+	if (context->shared == NULL || tls_shared_lifetime(context->shared) == 0) {
+		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+		SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+		return SSL_CTX_set_num_tickets(ssl, 0) == 1 ? 0 : ERR_CRYPTO;
+	}
+	context->ticket_cipher = EVP_CIPHER_fetch(context->libctx, "AES-256-CBC", NULL);
+	if (context->ticket_cipher == NULL ||
+	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, ticket_key) != 1 ||
+	    SSL_CTX_set_session_ticket_cb(ssl, ticket_made, ticket_opened, NULL) != 1 ||
+	    SSL_CTX_set_num_tickets(ssl, 1) != 1) {
+		return ERR_CRYPTO;
+	}
+	SSL_CTX_set_timeout(ssl, (long)tls_shared_lifetime(context->shared));
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ssl, session_made);
+	SSL_CTX_sess_set_get_cb(ssl, session_wanted);
+	return 0;
+}

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Handshakes: who gets in, who does not, and what each side learns. */
+#include "unit/tls_help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "base/clock.h"
+
+static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void
+good_device_gets_in(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		client_start(&c, &world.device, versions[i]);
+		server_accept(&s);
+		client_connect(&c, NULL);
+		SSL_set_tlsext_host_name(c.ssl, "gateway.local");
+		shake(&c, &s);
+		assert_int_equal(s.rc, 0);
+		assert_true(c.done);
+		assert_int_equal(tls_state(s.tls), TLS_OPEN);
+		assert_int_equal(s.asked, 1);
+		assert_false(tls_resumed(s.tls));
+		assert_true(span_eq_str(tls_peer(s.tls)->cn, "012322619525B27AAF"));
+		assert_string_equal(tls_peer(s.tls)->fingerprint, s.asked_for);
+		assert_string_equal(tls_server_name(s.tls), "gateway.local");
+		assert_string_equal(tls_version_text(s.tls), i == 0 ? "TLSv1.2" : "TLSv1.3");
+		assert_string_equal(tls_cipher_text(s.tls), SSL_get_cipher_name(c.ssl));
+		assert_string_equal(tls_failure(s.tls)->text, "");
+		client_stop(&c);
+		server_stop(&s);
+	}
+}
+
+static void
+bytes_one_at_a_time(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		s.chunk = 1;
+		client_start(&c, &world.device, versions[i]);
+		assert_true(meet(&c, &s, NULL));
+		client_stop(&c);
+		server_stop(&s);
+	}
+}
+
+/* ---- refusals -------------------------------------------------------------------------- */
+
+struct refusal {
+	struct recipe recipe;
+	const char *words; /* in the sentence */
+	int alert, alert_13; /* 13: when it differs */
+	int verify_error;
+	bool none;
+};
+
+static void
+refuse(const struct refusal *row, int version)
+{
+	struct identity device = make_identity(&row->recipe);
+	struct server s;
+	struct client c;
+
+	server_start(&s, NULL, NULL);
+	client_start(&c, row->none ? NULL : &device, version);
+	assert_false(meet(&c, &s, NULL));
+	assert_int_equal(s.rc, ERR_CRYPTO);
+	assert_int_equal(tls_state(s.tls), TLS_ENDED);
+	assert_int_equal(c.alert, version == TLS1_3_VERSION && row->alert_13 != 0 ? row->alert_13 :
+	                                                                            row->alert);
+	assert_int_equal(tls_failure(s.tls)->alert_sent, c.alert);
+	assert_int_equal(tls_failure(s.tls)->alert_received, -1);
+	assert_int_equal(tls_failure(s.tls)->verify_error, row->verify_error);
+	assert_int_equal(tls_failure(s.tls)->reason, row->none ? 199 : 134);
+	assert_int_equal(s.asked, 0);
+	assert_int_equal(tls_peer(s.tls) != NULL, !row->none);
+	if (strstr(tls_failure(s.tls)->text, row->words) == NULL) {
+		fail_msg("no \"%s\" in \"%s\"", row->words, tls_failure(s.tls)->text);
+	}
+	/* It stays so, whatever is called. */
+	assert_int_equal(tls_handshake(s.tls, &s.out), ERR_CRYPTO);
+	assert_int_equal(server_read(&s, (uint8_t[8]){ 0 }, 8), ERR_CRYPTO);
+	client_stop(&c);
+	server_stop(&s);
+	free_identity(&device);
+}
+
+static void
+bad_certificates_get_their_alert(void **state)
+{
+	const struct refusal rows[] = {
+		{ { .name = "x" }, "no certificate", 40, 116, 0, true },
+		{ { .name = "x", .issuer = &world.foreign }, "not issued by our CA (issuer CN=foreign CA)",
+		  48, 0, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, false },
+		{ { .name = "x" }, "self-signed", 48, 0,
+		  X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, false },
+		{ { .name = "x", .issuer = &world.ca, .from = -DAY, .to = -HOUR },
+		  "has expired (valid", 45, 0, X509_V_ERR_CERT_HAS_EXPIRED, false },
+		{ { .name = "x", .issuer = &world.ca, .from = HOUR, .to = DAY },
+		  "not valid yet", 42, 0, X509_V_ERR_CERT_NOT_YET_VALID, false },
+		{ { .name = "x", .issuer = &world.ca, .usage = "serverAuth" },
+		  "not one for a client", 43, 0, X509_V_ERR_INVALID_PURPOSE, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		refuse(&rows[i], TLS1_2_VERSION);
+		refuse(&rows[i], TLS1_3_VERSION);
+	}
+}
+
+static void
+register_chooses_the_alert(void **state)
+{
+	static const struct {
+		enum tls_admit answer;
+		int alert;
+		const char *words;
+	} rows[] = {
+		{ TLS_ADMIT_UNKNOWN, 46, "not in the register" },
+		{ TLS_ADMIT_REVOKED, 44, "is revoked" },
+		{ TLS_ADMIT_EXPIRED, 45, "has ended" },
+		{ TLS_ADMIT_BAD, 42, "no usable identity" },
+		{ TLS_ADMIT_ERROR, 80, "register cannot be read" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		s.answer = rows[i / 2].answer;
+		client_start(&c, &world.device, versions[i % 2]);
+		assert_false(meet(&c, &s, NULL));
+		assert_int_equal(c.alert, rows[i / 2].alert);
+		assert_int_equal(tls_failure(s.tls)->admit, rows[i / 2].answer);
+		assert_non_null(strstr(tls_failure(s.tls)->text, rows[i / 2].words));
+		assert_non_null(tls_peer(s.tls));
+		client_stop(&c);
+		server_stop(&s);
+	}
+}
+
+static void
+write_crl(const struct identity *issuer, X509 *revoked)
+{
+	X509_CRL *crl = X509_CRL_new();
+	X509_REVOKED *entry = X509_REVOKED_new();
+	ASN1_TIME *now = X509_gmtime_adj(NULL, -60), *next = X509_gmtime_adj(NULL, DAY);
+	FILE *stream = fopen(world_file("crl.pem"), "w");
+
+	X509_CRL_set_version(crl, X509_CRL_VERSION_2);
+	X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer->cert));
+	X509_CRL_set1_lastUpdate(crl, now);
+	X509_CRL_set1_nextUpdate(crl, next);
+	X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked));
+	X509_REVOKED_set_revocationDate(entry, now);
+	X509_CRL_add0_revoked(crl, entry);
+	assert_true(X509_CRL_sign(crl, issuer->key, EVP_sha256()) > 0);
+	PEM_write_X509_CRL(stream, crl);
+	fclose(stream);
+	ASN1_TIME_free(now);
+	ASN1_TIME_free(next);
+	X509_CRL_free(crl);
+}
+
+static void
+revocation_list_is_obeyed(void **state)
+{
+	struct identity bad = make_identity(
+	        &(struct recipe){ .name = "lost", .issuer = &world.ca });
+	struct tls_settings settings = world_settings();
+	struct server s;
+	struct client c;
+	char crl[128];
+
+	(void)state;
+	write_crl(&world.ca, bad.cert);
+	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
+	settings.crl = crl;
+	server_start(&s, &settings, NULL);
+	client_start(&c, &bad, TLS1_2_VERSION);
+	assert_false(meet(&c, &s, NULL));
+	assert_int_equal(c.alert, 44);
+	assert_int_equal(tls_failure(s.tls)->verify_error, X509_V_ERR_CERT_REVOKED);
+	assert_non_null(strstr(tls_failure(s.tls)->text, "revocation list"));
+	client_stop(&c);
+	client_start(&c, &world.device, TLS1_2_VERSION);
+	assert_true(meet(&c, &s, NULL));
+	client_stop(&c);
+	server_stop(&s);
+	free_identity(&bad);
+}
+
+/* ---- whom the CA file may name --------------------------------------------------------- */
+
+static bool
+trusted(X509 *anchor, const struct identity *device, int version)
+{
+	struct tls_settings settings = world_settings();
+	char file[128];
+	struct server s;
+	struct client c;
+	bool in;
+
+	snprintf(file, sizeof file, "%s", world_file("other.crt"));
+	write_cert(file, world.foreign.cert, false);
+	write_cert(file, anchor, true);
+	settings.ca = file;
+	server_start(&s, &settings, NULL);
+	client_start(&c, device, version);
+	in = meet(&c, &s, NULL);
+	client_stop(&c);
+	server_stop(&s);
+	return in;
+}
+
+static void
+ca_file_may_hold_odd_anchors(void **state)
+{
+	struct identity old = make_identity(
+	        &(struct recipe){ .name = "v1", .curve = "RSA", .v1 = true });
+	struct identity old_device = make_identity(
+	        &(struct recipe){ .name = "mymkr", .issuer = &old, .v1 = true });
+	struct identity middle = make_identity(
+	        &(struct recipe){ .name = "middle", .issuer = &world.ca, .ca = true });
+	struct identity below = make_identity(
+	        &(struct recipe){ .name = "below", .issuer = &middle });
+	struct identity lone = make_identity(&(struct recipe){ .name = "lone" });
+
+	(void)state;
+	assert_true(trusted(old.cert, &old_device, TLS1_2_VERSION));
+	assert_true(trusted(old.cert, &old_device, TLS1_3_VERSION));
+	assert_true(trusted(middle.cert, &below, TLS1_2_VERSION));
+	assert_true(trusted(lone.cert, &lone, TLS1_2_VERSION));
+	assert_false(trusted(lone.cert, &world.device, TLS1_2_VERSION));
+	free_identity(&old);
+	free_identity(&old_device);
+	free_identity(&middle);
+	free_identity(&below);
+	free_identity(&lone);
+}
+
+/* A name that copies the CA's does not help without its key. */
+static void
+stolen_name_is_no_ca(void **state)
+{
+	struct identity fake = make_identity(&(struct recipe){ .name = "test CA", .ca = true });
+	struct refusal row = { { .name = "x", .issuer = &fake }, "comes from another CA", 51,
+		               0, X509_V_ERR_CERT_SIGNATURE_FAILURE, false };
+
+	(void)state;
+	refuse(&row, TLS1_2_VERSION);
+	free_identity(&fake);
+}
+
+/* ---- choices --------------------------------------------------------------------------- */
+
+static void
+fast_group_and_fitting_cipher(void **state)
+{
+	static const struct {
+		const char *offer, *chosen;
+	} rows[] = {
+		{ "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+		  "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM:"
+		  "ECDHE-ECDSA-AES256-GCM-SHA384",
+		  "ECDHE-ECDSA-CHACHA20-POLY1305" },
+		{ "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+		  "ECDHE-ECDSA-AES128-GCM-SHA256",
+		  "ECDHE-ECDSA-AES128-GCM-SHA256" },
+	};
+	struct server s;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct client c;
+		EVP_PKEY *group = NULL;
+
+		client_start(&c, &world.device, TLS1_2_VERSION);
+		SSL_CTX_set_cipher_list(c.context, rows[i].offer);
+		SSL_CTX_set1_groups_list(c.context, "P-256:P-384:P-521:X25519");
+		assert_true(meet(&c, &s, NULL));
+		assert_string_equal(SSL_get_cipher_name(c.ssl), rows[i].chosen);
+		assert_int_equal(SSL_get_peer_tmp_key(c.ssl, &group), 1);
+		assert_int_equal(EVP_PKEY_get_id(group), EVP_PKEY_X25519);
+		EVP_PKEY_free(group);
+		SSL_CTX_set1_groups_list(c.context, "P-256");
+		assert_true(meet(&c, &s, NULL));
+		assert_int_equal(SSL_get_peer_tmp_key(c.ssl, &group), 1);
+		assert_int_equal(EVP_PKEY_get_id(group), EVP_PKEY_EC);
+		EVP_PKEY_free(group);
+		client_stop(&c);
+	}
+	server_stop(&s);
+}
+
+static void
+only_the_leaf_is_sent(void **state)
+{
+	struct tls_settings settings = world_settings();
+	char file[128];
+	struct server s;
+	struct client c;
+
+	(void)state;
+	snprintf(file, sizeof file, "%s", world_file("other.crt"));
+	write_cert(file, world.gateway.cert, false);
+	write_cert(file, world.ca.cert, true); /* as many operators do */
+	settings.certificate = file;
+	server_start(&s, &settings, NULL);
+	client_start(&c, &world.device, TLS1_2_VERSION);
+	assert_true(meet(&c, &s, NULL));
+	assert_int_equal(sk_X509_num(SSL_get_peer_cert_chain(c.ssl)), 1);
+	assert_int_equal(sk_X509_NAME_num(SSL_get_client_CA_list(c.ssl)), 1);
+	client_stop(&c);
+	server_stop(&s);
+}
+
+static void
+rsa_gateway_works(void **state)
+{
+	struct identity gateway = make_identity(
+	        &(struct recipe){ .name = "192.168.1.10", .issuer = &world.ca, .curve = "RSA" });
+	struct tls_settings settings = world_settings();
+	char cert[128], key[128];
+	struct server s;
+	struct client c;
+
+	(void)state;
+	snprintf(cert, sizeof cert, "%s", world_file("other.crt"));
+	snprintf(key, sizeof key, "%s", world_file("other.key"));
+	write_cert(cert, gateway.cert, false);
+	write_key(key, gateway.key);
+	settings.certificate = cert;
+	settings.key = key;
+	server_start(&s, &settings, NULL);
+	client_start(&c, &world.device, TLS1_2_VERSION);
+	assert_true(meet(&c, &s, NULL));
+	client_stop(&c);
+	server_stop(&s);
+	free_identity(&gateway);
+}
+
+static void
+older_tls_is_refused(void **state)
+{
+	struct tls_settings settings = world_settings();
+	struct server s;
+	struct client c;
+
+	(void)state;
+	settings.min_version = 13;
+	server_start(&s, &settings, NULL);
+	client_start(&c, &world.device, TLS1_2_VERSION);
+	assert_false(meet(&c, &s, NULL));
+	assert_int_equal(c.alert, 70);
+	assert_int_equal(tls_failure(s.tls)->reason, 258);
+	client_stop(&c);
+	server_stop(&s);
+}
+
+static void
+client_tells_why_it_refused_us(void **state)
+{
+	struct server s;
+	struct client c;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	client_start(&c, &world.device, TLS1_2_VERSION);
+	SSL_CTX_set_cert_store(c.context, X509_STORE_new());
+	assert_false(meet(&c, &s, NULL));
+	assert_int_equal(tls_failure(s.tls)->alert_received, 48);
+	assert_int_equal(tls_failure(s.tls)->reason, 1048);
+	assert_non_null(strstr(tls_failure(s.tls)->text, "does not trust our CA"));
+	assert_null(tls_peer(s.tls));
+	client_stop(&c);
+	server_stop(&s);
+}
+
+/* ---- what is not TLS ------------------------------------------------------------------- */
+
+static void
+other_protocols_are_named(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		int reason;
+		const char *words;
+		bool eof;
+	} rows[] = {
+		{ "\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05"
+		  "abcde",
+		  19, 267, "plain MQTT", false },
+		{ "\x10\x13\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x05"
+		  "abcde",
+		  21, 267, "plain MQTT", false },
+		{ "GET / HTTP/1.1\r\n\r\n", 18, 156, "web client", false },
+		{ "CONNECT x:1 HTTP/1.1\r\n", 22, 155, "web proxy", false },
+		{ "SSH-2.0-x\r\n", 11, 267, "SSH", false },
+		{ "\xde\xad\xbe\xef\x00\x01\x02\x03", 8, 267, "not TLS", false },
+		{ "\x15\x03\x03\x00\x02\x01\x00", 7, 244, "does not belong here", false },
+		{ "\x16\x03\x01\xff\xff\x01\x00\x00", 8, 198, "too long", false },
+		{ "\x16\x03\x01\x00\x40\x01\x00\x00", 8, 294, "middle of the handshake", true },
+		{ "", 0, 294, "without a word", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+		size_t row = i / 2;
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		s.chunk = i % 2; /* also byte by byte */
+		client_start(&c, NULL, TLS1_2_VERSION);
+		server_accept(&s);
+		client_connect(&c, NULL);
+		BIO_reset(c.out);
+		BIO_write(c.out, rows[row].bytes, (int)rows[row].len);
+		if (rows[row].len > 0) {
+			carry_up(&c, &s);
+		}
+		for (size_t n = 0; s.rc == ERR_MORE && n <= rows[row].len; n++) {
+			size_t take = s.chunk == 1 ? 1 : rows[row].len;
+			struct span left = span_head(span_skip(buf_span(&s.pending), n), take);
+
+			tls_lend(s.tls, left);
+			if (n == rows[row].len && rows[row].eof) {
+				tls_lend_eof(s.tls);
+			}
+			s.rc = tls_handshake(s.tls, &s.out);
+			tls_unread(s.tls);
+			n += take > 1 && n == 0 ? take - 1 : 0;
+		}
+		assert_int_equal(s.rc, ERR_CRYPTO);
+		assert_int_equal(tls_failure(s.tls)->reason, rows[row].reason);
+		if (s.chunk == 0 && strstr(tls_failure(s.tls)->text, rows[row].words) == NULL) {
+			fail_msg("row %zu: %s", row, tls_failure(s.tls)->text);
+		}
+		client_stop(&c);
+		server_stop(&s);
+	}
+}
+
+static void
+endless_hello_is_cut(void **state)
+{
+	/* One ClientHello of 128 KiB announced, sent in full records. */
+	static uint8_t record[5 + 16384] = { 0x16, 3, 1, 0x40, 0, 1, 1, 0xff, 0xff };
+	struct server s;
+	unsigned sent = 0;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	server_accept(&s);
+	while (s.rc == ERR_MORE && sent < 9) {
+		tls_lend(s.tls, span_of(record, sizeof record));
+		s.rc = tls_handshake(s.tls, &s.out);
+		tls_unread(s.tls);
+		sent++;
+	}
+	assert_int_equal(s.rc, ERR_CRYPTO);
+	assert_true(sent <= 3);
+	assert_non_null(strstr(tls_failure(s.tls)->text, "too much"));
+	server_stop(&s);
+}
+
+/* ---- settings that cannot work --------------------------------------------------------- */
+
+static void
+bad_files_give_a_sentence(void **state)
+{
+	static const struct {
+		int which; /* 0 certificate, 1 key, 2 CA, 3 revocation list */
+		const char *content, *words;
+	} rows[] = {
+		{ 0, NULL, "No such file" },       { 1, NULL, "No such file" },
+		{ 2, NULL, "No such file" },       { 3, NULL, "No such file" },
+		{ 0, "nonsense", "gateway's certificate" }, { 1, "nonsense", "gateway's key" },
+		{ 2, "nonsense", "no CA certificate" },     { 3, "nonsense", "no revocation list" },
+		{ 2, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+		  "cannot be read" },
+		{ 1, "foreign", "does not belong" }, { 1, "locked", "pass phrase" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct tls_settings settings = world_settings();
+		struct tls_context *context;
+		char file[128], why[PKI_WHY_SIZE];
+		const char **which[] = { &settings.certificate, &settings.key, &settings.ca,
+			                 &settings.crl };
+		const char *content = rows[i].content;
+
+		snprintf(file, sizeof file, "%s", world_file("other.key"));
+		unlink(file);
+		if (content != NULL && strcmp(content, "foreign") == 0) {
+			write_key(file, world.foreign.key);
+		} else if (content != NULL) {
+			FILE *stream = fopen(file, "w");
+
+			if (strcmp(content, "locked") == 0) {
+				PEM_write_PKCS8PrivateKey(stream, world.gateway.key,
+				                          EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
+			} else {
+				fputs(content, stream);
+			}
+			fclose(stream);
+		}
+		*which[rows[i].which] = file;
+		assert_int_equal(tls_context_new(&settings, NULL, &server_calls, &context, why),
+		                 ERR_CONF);
+		if (strstr(why, rows[i].words) == NULL || strstr(why, file) == NULL) {
+			fail_msg("row %zu: %s", i, why);
+		}
+	}
+}
+
+/* A reload: connections keep what they were made with. */
+static void
+contexts_are_swapped_under_connections(void **state)
+{
+	struct server s, fresh;
+	struct client c;
+	char text[8] = "";
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	client_start(&c, &world.device, TLS1_3_VERSION);
+	assert_true(meet(&c, &s, NULL));
+	server_start(&fresh, NULL, NULL);
+	tls_context_unref(s.context);
+	s.context = NULL;
+	SSL_write(c.ssl, "still", 5);
+	carry_up(&c, &s);
+	assert_int_equal(server_read(&s, text, sizeof text), 5);
+	assert_string_equal(text, "still");
+	server_stop(&s);
+	server_stop(&fresh);
+	client_stop(&c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_device_gets_in),
+		cmocka_unit_test(bytes_one_at_a_time),
+		cmocka_unit_test(bad_certificates_get_their_alert),
+		cmocka_unit_test(register_chooses_the_alert),
+		cmocka_unit_test(revocation_list_is_obeyed),
+		cmocka_unit_test(ca_file_may_hold_odd_anchors),
+		cmocka_unit_test(stolen_name_is_no_ca),
+		cmocka_unit_test(fast_group_and_fitting_cipher),
+		cmocka_unit_test(only_the_leaf_is_sent),
+		cmocka_unit_test(rsa_gateway_works),
+		cmocka_unit_test(older_tls_is_refused),
+		cmocka_unit_test(client_tells_why_it_refused_us),
+		cmocka_unit_test(other_protocols_are_named),
+		cmocka_unit_test(endless_hello_is_cut),
+		cmocka_unit_test(bad_files_give_a_sentence),
+		cmocka_unit_test(contexts_are_swapped_under_connections),
+	};
+
+	return cmocka_run_group_tests(tests, world_make, world_remove);
+}
