@@ -145,7 +145,7 @@ class Gateway:
         """Everything that helps to understand a failure."""
         parts = [("gateway.conf", self.conf_file), ("mosquitto.log", self.broker.log),
                  ("mosquitto", self.path("mosquitto.out")), ("gatewayd", self.log)]
-        return [("%s in %s" % (name, self.folder), process.tail(path)) for name, path in parts]
+        return [("%s in %s" % (name, self.folder), process.tail(path, 80)) for name, path in parts]
 
     # ---- devices -----------------------------------------------------------------
 
