@@ -49,27 +49,27 @@ struct load {
 /* ---- snapshot.c ---- */
 struct conf_box *conf_box_new(void);
 /* Zeroed memory that lives as long as the snapshot; NULL sets no_memory. */
-void *conf_load_alloc(struct load *load, size_t size);
-char *conf_load_strdup(struct load *load, const char *text);
-char *conf_load_printf(struct load *load, const char *format, ...)
+void *load_alloc(struct load *load, size_t size);
+char *load_strdup(struct load *load, const char *text);
+char *load_printf(struct load *load, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* ---- load.c ---- */
 /* conf_load() of a text in memory; it cannot include files. For tests. */
 int conf_load_text(const char *name, struct span text, conf_report *report, void *owner,
                    struct conf **out) MUST_CHECK;
-void conf_load_fault(struct load *load, const char *file, int line, const char *key,
+void load_fault(struct load *load, const char *file, int line, const char *key,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* At a line of the source. */
-void conf_load_fault_at(struct load *load, unsigned line, const char *key, const char *format, ...)
+void load_fault_at(struct load *load, unsigned line, const char *key, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-void conf_load_warn_at(struct load *load, unsigned line, const char *key, const char *format, ...)
+void load_warn_at(struct load *load, unsigned line, const char *key, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The text of a key for a message, cut when it is longer than size - 1 bytes. */
 void conf_key(char *key, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Line of the source where the key was given, 0 when it was not. */
-unsigned conf_load_given(const struct load *load, const char *path);
+unsigned load_given(const struct load *load, const char *path);
 
 /* ---- parse.c ---- */
 #define KEY_SIZE 160 /* longer key texts are cut */
@@ -77,22 +77,22 @@ unsigned conf_load_given(const struct load *load, const char *path);
  * Take the members of a group into `base`. `prefix` is how the table names
  * the group ("maps[]."), `shown` how messages do ("maps[sensors].").
  */
-void conf_parse_group(struct load *load, const struct config_setting_t *group, const char *prefix,
+void parse_group(struct load *load, const struct config_setting_t *group, const char *prefix,
                  const char *shown, void *base);
 /* Every default of the keys with that prefix, not of groups in groups of lists. */
-void conf_parse_defaults(struct load *load, const char *prefix, void *base);
+void parse_defaults(struct load *load, const char *prefix, void *base);
 /* Is it a list with at most key->max groups? On failure reported. */
-bool conf_parse_is_list(struct load *load, const struct config_setting_t *list,
+bool parse_is_list(struct load *load, const struct config_setting_t *list,
                    const struct schema_key *key, const char *shown);
 /* Report the required keys that the group lacks. */
-void conf_parse_required(struct load *load, const struct config_setting_t *group, const char *prefix,
+void parse_required(struct load *load, const struct config_setting_t *group, const char *prefix,
                     const char *shown);
 
 /* ---- maps.c ---- */
-void conf_parse_maps(struct load *load, const struct config_setting_t *list);
-void conf_parse_rules(struct load *load, const struct config_setting_t *list,
+void parse_maps(struct load *load, const struct config_setting_t *list);
+void parse_rules(struct load *load, const struct config_setting_t *list,
                  const struct schema_key *key, const char *shown, struct conf_map *map);
-void conf_parse_labels(struct load *load, const struct config_setting_t *group, const char *shown,
+void parse_labels(struct load *load, const struct config_setting_t *group, const char *shown,
                   struct conf_map *map);
 void conf_default_map(struct load *load);
 

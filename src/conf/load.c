@@ -24,7 +24,7 @@ tell(struct load *load, const char *file, int line, const char *key, bool warnin
 }
 
 void
-conf_load_fault(struct load *load, const char *file, int line, const char *key, const char *format, ...)
+load_fault(struct load *load, const char *file, int line, const char *key, const char *format, ...)
 {
 	va_list args;
 
@@ -34,26 +34,26 @@ conf_load_fault(struct load *load, const char *file, int line, const char *key, 
 }
 
 void
-conf_load_fault_at(struct load *load, unsigned line, const char *key, const char *format, ...)
+load_fault_at(struct load *load, unsigned line, const char *key, const char *format, ...)
 {
 	const char *file = load->conf->file;
 	va_list args;
 	int at;
 
-	conf_source_place(&load->source, line, &file, &at);
+	source_place(&load->source, line, &file, &at);
 	va_start(args, format);
 	tell(load, file, at, key, false, format, args);
 	va_end(args);
 }
 
 void
-conf_load_warn_at(struct load *load, unsigned line, const char *key, const char *format, ...)
+load_warn_at(struct load *load, unsigned line, const char *key, const char *format, ...)
 {
 	const char *file = load->conf->file;
 	va_list args;
 	int at;
 
-	conf_source_place(&load->source, line, &file, &at);
+	source_place(&load->source, line, &file, &at);
 	va_start(args, format);
 	tell(load, file, at, key, true, format, args);
 	va_end(args);
@@ -70,9 +70,9 @@ conf_key(char *key, size_t size, const char *format, ...)
 }
 
 unsigned
-conf_load_given(const struct load *load, const char *path)
+load_given(const struct load *load, const char *path)
 {
-	const struct schema_key *key = conf_schema_find(path);
+	const struct schema_key *key = schema_find(path);
 
 	return key != NULL ? load->given[key - conf_schema] : 0;
 }
@@ -111,12 +111,12 @@ parse_source(struct load *load)
 	config_init(&config);
 	parsed = config_read_string(&config, (const char *)buf_span(&load->source.text).ptr);
 	if (parsed) {
-		conf_parse_group(load, config_root_setting(&config), "", "", load->conf);
+		parse_group(load, config_root_setting(&config), "", "", load->conf);
 	} else {
 		int line = config_error_line(&config);
 		const char *why = config_error_text(&config);
 
-		conf_load_fault_at(load, line > 0 ? (unsigned)line : 0, "", "%s",
+		load_fault_at(load, line > 0 ? (unsigned)line : 0, "", "%s",
 		              why != NULL ? why : "cannot be parsed");
 	}
 	wipe_password(&config);
@@ -131,7 +131,7 @@ parse_and_check(struct load *load)
 	if (load->faults > 0 || load->no_memory) {
 		return;
 	}
-	conf_parse_defaults(load, "", load->conf);
+	parse_defaults(load, "", load->conf);
 	if (!load->no_memory && parse_source(load) && !load->no_memory) {
 		conf_check_all(load);
 	}
@@ -150,7 +150,7 @@ load_begin(struct load *load, const char *name)
 		load->no_memory = true;
 		return -ENOMEM;
 	}
-	load->conf->file = conf_load_strdup(load, name);
+	load->conf->file = load_strdup(load, name);
 	return load->no_memory ? -ENOMEM : 0;
 }
 
@@ -159,7 +159,7 @@ load_end(struct load *load, struct conf **out)
 {
 	struct conf *conf = load->conf;
 
-	conf_source_release(&load->source);
+	source_release(&load->source);
 	free(load->given);
 	if (load->no_memory || load->faults > 0) {
 		conf_unref(&conf);
@@ -175,7 +175,7 @@ conf_load(const char *file, bool files, conf_report *report, void *owner, struct
 	struct load load = { .report = report, .owner = owner, .files = files };
 
 	if (load_begin(&load, file) == 0) {
-		conf_source_read_file(&load.source, load.conf->file, &load);
+		source_read_file(&load.source, load.conf->file, &load);
 		parse_and_check(&load);
 	}
 	return load_end(&load, out);
@@ -188,7 +188,7 @@ conf_load_text(const char *name, struct span text, conf_report *report, void *ow
 	struct load load = { .report = report, .owner = owner };
 
 	if (load_begin(&load, name) == 0) {
-		conf_source_read_text(&load.source, load.conf->file, text, &load);
+		source_read_text(&load.source, load.conf->file, text, &load);
 		parse_and_check(&load);
 	}
 	return load_end(&load, out);

@@ -8,17 +8,17 @@
 /* ---- parts of a map ---------------------------------------------------------------- */
 
 void
-conf_parse_labels(struct load *load, const config_setting_t *group, const char *shown,
+parse_labels(struct load *load, const config_setting_t *group, const char *shown,
              struct conf_map *map)
 {
 	int n = config_setting_length(group);
 	struct conf_label *label;
 
-	if (n > conf_schema_find("maps[].match.labels")->max) {
-		conf_load_fault_at(load, group->line, shown, "holds too many labels");
+	if (n > schema_find("maps[].match.labels")->max) {
+		load_fault_at(load, group->line, shown, "holds too many labels");
 		return;
 	}
-	label = conf_load_alloc(load, (size_t)n * sizeof *label);
+	label = load_alloc(load, (size_t)n * sizeof *label);
 	for (int i = 0; i < n && label != NULL; i++) {
 		const config_setting_t *item = config_setting_get_elem(group, (unsigned)i);
 		const char *value = config_setting_get_string(item);
@@ -26,27 +26,27 @@ conf_parse_labels(struct load *load, const config_setting_t *group, const char *
 
 		conf_key(key, sizeof key, "%s.%s", shown, config_setting_name(item));
 		if (value == NULL || value[0] == '\0') {
-			conf_load_fault_at(load, item->line, key, "must be a text in quotes, not empty");
+			load_fault_at(load, item->line, key, "must be a text in quotes, not empty");
 			continue;
 		}
 		map->match.label = label;
-		label[map->match.label_count].name = conf_load_strdup(load, config_setting_name(item));
-		label[map->match.label_count++].value = conf_load_strdup(load, value);
+		label[map->match.label_count].name = load_strdup(load, config_setting_name(item));
+		label[map->match.label_count++].value = load_strdup(load, value);
 	}
 }
 
 void
-conf_parse_rules(struct load *load, const config_setting_t *list, const struct schema_key *key,
+parse_rules(struct load *load, const config_setting_t *list, const struct schema_key *key,
             const char *shown, struct conf_map *map)
 {
 	bool publish = key->offset == offsetof(struct conf_map, rules.publish);
 	int n = config_setting_length(list);
 	struct topic_rule *rule;
 
-	if (!conf_parse_is_list(load, list, key, shown)) {
+	if (!parse_is_list(load, list, key, shown)) {
 		return;
 	}
-	rule = conf_load_alloc(load, (size_t)n * sizeof *rule);
+	rule = load_alloc(load, (size_t)n * sizeof *rule);
 	for (int i = 0; i < n && rule != NULL && !load->no_memory; i++) {
 		const config_setting_t *item = config_setting_get_elem(list, (unsigned)i);
 		const char *file;
@@ -55,14 +55,14 @@ conf_parse_rules(struct load *load, const config_setting_t *list, const struct s
 		conf_key(prefix, sizeof prefix, "%s[].", key->path);
 		conf_key(at, sizeof at, "%s[%d].", shown, i);
 		rule[i].max_payload = UINT32_MAX;
-		conf_parse_defaults(load, prefix, &rule[i]);
-		conf_parse_group(load, item, prefix, at, &rule[i]);
-		conf_source_place(&load->source, item->line, &file, &rule[i].line);
+		parse_defaults(load, prefix, &rule[i]);
+		parse_group(load, item, prefix, at, &rule[i]);
+		source_place(&load->source, item->line, &file, &rule[i].line);
 		if (rule[i].delivery == TOPIC_DELIVERY_STORE) {
 			const config_setting_t *line = config_setting_get_member(item, "delivery");
 
 			conf_key(at, sizeof at, "%s[%d].delivery", shown, i);
-			conf_load_fault_at(load, line->line, at,
+			load_fault_at(load, line->line, at,
 			              "\"store\" is not offered: this release relays only");
 		}
 	}
@@ -144,17 +144,17 @@ rule_fault(void *owner, int line, const char *sentence)
 	int at;
 
 	conf_key(key, sizeof key, "%s", check->shown);
-	conf_source_place(&check->load->source, check->setting->line, &file, &at);
+	source_place(&check->load->source, check->setting->line, &file, &at);
 	if ((up < 0) != (down < 0)) {
 		const char *name = up >= 0 ? "publish" : "subscribe";
 		int i = up >= 0 ? up : down;
 
 		list = config_setting_get_member(check->setting, name);
 		conf_key(key, sizeof key, "%s.%s[%d]", check->shown, name, i);
-		conf_source_place(&check->load->source,
+		source_place(&check->load->source,
 		             config_setting_get_elem(list, (unsigned)i)->line, &file, &at);
 	}
-	conf_load_fault(check->load, file, line, key, "%s", sentence);
+	load_fault(check->load, file, line, key, "%s", sentence);
 }
 
 /* Rules without one of their sides were reported already. */
@@ -178,14 +178,14 @@ check_map(struct load *load, const config_setting_t *setting, const struct conf_
 
 	if (map->name != NULL && !name_is_good(map->name)) {
 		conf_key(key, sizeof key, "%s.name", shown);
-		conf_load_fault_at(load, config_setting_get_member(setting, "name")->line, key,
+		load_fault_at(load, config_setting_get_member(setting, "name")->line, key,
 		              "must be 1 to 64 letters, digits, - _ or .");
 	}
 	if (map->match.identity != NULL && !pattern_is_good(map->match.identity)) {
 		const config_setting_t *match = config_setting_get_member(setting, "match");
 
 		conf_key(key, sizeof key, "%s.match.identity", shown);
-		conf_load_fault_at(load, config_setting_get_member(match, "identity")->line, key,
+		load_fault_at(load, config_setting_get_member(match, "identity")->line, key,
 		              "is no shell pattern: a [ without ], or a \\ at the end");
 	}
 	if (rules_are_whole(map->rules.publish, map->rules.publish_count) &&
@@ -193,7 +193,7 @@ check_map(struct load *load, const config_setting_t *setting, const struct conf_
 		topic_rules_check(&map->rules, rule_fault, &check);
 	}
 	if (map->rules.publish_count == 0 && map->rules.subscribe_count == 0) {
-		conf_load_warn_at(load, setting->line, shown, "has no rule: its devices may do nothing");
+		load_warn_at(load, setting->line, shown, "has no rule: its devices may do nothing");
 	}
 }
 
@@ -220,7 +220,7 @@ check_order(struct load *load, const config_setting_t *list, const struct conf_m
 		conf_key(key, sizeof key, "maps[%zu].name", i);
 		for (size_t j = 0; j < i; j++) {
 			if (map[j].name != NULL && strcmp(map[j].name, map[i].name) == 0) {
-				conf_load_fault_at(load, line, key,
+				load_fault_at(load, line, key,
 				              "\"%s\" is the name of the map in line %d too",
 				              map[i].name, map[j].line);
 				break;
@@ -228,7 +228,7 @@ check_order(struct load *load, const config_setting_t *list, const struct conf_m
 		}
 		if (all != NULL) {
 			conf_key(key, sizeof key, "maps[%s]", map[i].name);
-			conf_load_warn_at(load, line, key, "is never used: \"%s\" before it is for "
+			load_warn_at(load, line, key, "is never used: \"%s\" before it is for "
 			             "every device", all->name);
 		} else if (matches_all(&map[i].match)) {
 			all = &map[i];
@@ -252,25 +252,25 @@ parse_map(struct load *load, const config_setting_t *setting, int index, struct 
 		conf_key(shown, sizeof shown, "maps[%d]", index);
 	}
 	conf_key(members, sizeof members, "%s.", shown);
-	conf_source_place(&load->source, setting->line, &file, &map->line);
-	conf_parse_defaults(load, "maps[].", map);
-	conf_parse_group(load, setting, "maps[].", members, map);
+	source_place(&load->source, setting->line, &file, &map->line);
+	parse_defaults(load, "maps[].", map);
+	parse_group(load, setting, "maps[].", members, map);
 	if (!load->no_memory) {
 		check_map(load, setting, map, shown);
 	}
 }
 
 void
-conf_parse_maps(struct load *load, const config_setting_t *list)
+parse_maps(struct load *load, const config_setting_t *list)
 {
-	const struct schema_key *key = conf_schema_find("maps");
+	const struct schema_key *key = schema_find("maps");
 	int n = config_setting_length(list);
 	struct conf_map *map;
 
-	if (!conf_parse_is_list(load, list, key, key->path)) {
+	if (!parse_is_list(load, list, key, key->path)) {
 		return;
 	}
-	map = conf_load_alloc(load, (size_t)n * sizeof *map);
+	map = load_alloc(load, (size_t)n * sizeof *map);
 	for (int i = 0; i < n && map != NULL && !load->no_memory; i++) {
 		parse_map(load, config_setting_get_elem(list, (unsigned)i), i, &map[i]);
 	}
@@ -279,7 +279,7 @@ conf_parse_maps(struct load *load, const config_setting_t *list)
 	}
 	check_order(load, list, map, (size_t)n);
 	if (n == 0) {
-		conf_load_warn_at(load, list->line, key->path, "is empty: every device is refused");
+		load_warn_at(load, list->line, key->path, "is empty: every device is refused");
 	}
 	load->conf->map = map;
 	load->conf->map_count = (size_t)n;
@@ -288,13 +288,13 @@ conf_parse_maps(struct load *load, const config_setting_t *list)
 static struct topic_rule *
 default_rule(struct load *load, const char *prefix)
 {
-	struct topic_rule *rule = conf_load_alloc(load, sizeof *rule);
+	struct topic_rule *rule = load_alloc(load, sizeof *rule);
 
 	if (rule != NULL) {
 		rule->max_payload = UINT32_MAX;
-		conf_parse_defaults(load, prefix, rule);
-		rule->device = conf_load_strdup(load, "#");
-		rule->broker = conf_load_strdup(load, "devices/${identity}/#");
+		parse_defaults(load, prefix, rule);
+		rule->device = load_strdup(load, "#");
+		rule->broker = load_strdup(load, "devices/${identity}/#");
 	}
 	return rule;
 }
@@ -303,13 +303,13 @@ default_rule(struct load *load, const char *prefix)
 void
 conf_default_map(struct load *load)
 {
-	struct conf_map *map = conf_load_alloc(load, sizeof *map);
+	struct conf_map *map = load_alloc(load, sizeof *map);
 
 	if (map == NULL) {
 		return;
 	}
-	conf_parse_defaults(load, "maps[].", map);
-	map->name = conf_load_strdup(load, "default");
+	parse_defaults(load, "maps[].", map);
+	map->name = load_strdup(load, "default");
 	map->rules.publish = default_rule(load, "maps[].publish[].");
 	map->rules.publish_count = 1;
 	map->rules.subscribe = default_rule(load, "maps[].subscribe[].");

@@ -53,7 +53,7 @@ store_number(const struct schema_key *key, void *base, int64_t value)
 static void
 store_text(struct load *load, const struct schema_key *key, void *base, const char *text)
 {
-	*(char **)(void *)((char *)base + key->offset) = conf_load_strdup(load, text);
+	*(char **)(void *)((char *)base + key->offset) = load_strdup(load, text);
 }
 
 static bool
@@ -69,18 +69,18 @@ take_number(struct load *load, const config_setting_t *setting, const struct sch
 	char quote[QUOTE_SIZE], range[RANGE_SIZE];
 	int64_t value = 0;
 
-	if (text != NULL && !conf_value_parse(span_str(text), key->unit, &value, &why)) {
-		conf_load_fault_at(load, setting->line, shown, "\"%s\" is no such value: %s",
-		              conf_value_quote(text, quote, sizeof quote), why);
+	if (text != NULL && !value_parse(span_str(text), key->unit, &value, &why)) {
+		load_fault_at(load, setting->line, shown, "\"%s\" is no such value: %s",
+		              value_quote(text, quote, sizeof quote), why);
 		return false;
 	}
 	if (text == NULL) {
 		value = config_setting_get_int64(setting);
 	}
 	if ((value < key->min || value > key->max) && (key->zero == NULL || value != 0)) {
-		conf_load_fault_at(load, setting->line, shown, "%s is out of range, allowed is %s%s",
-		              conf_value_show(value, key->unit, quote),
-		              conf_schema_range(key, range, sizeof range), counted[key->unit]);
+		load_fault_at(load, setting->line, shown, "%s is out of range, allowed is %s%s",
+		              value_show(value, key->unit, quote),
+		              schema_range(key, range, sizeof range), counted[key->unit]);
 		return false;
 	}
 	store_number(key, base, value);
@@ -100,9 +100,9 @@ take_word(struct load *load, const config_setting_t *setting, const struct schem
 			return true;
 		}
 	}
-	conf_load_fault_at(load, setting->line, shown, "\"%s\" is not known, allowed is %s",
-	              conf_value_quote(text, quote, sizeof quote),
-	              conf_schema_range(key, range, sizeof range));
+	load_fault_at(load, setting->line, shown, "\"%s\" is not known, allowed is %s",
+	              value_quote(text, quote, sizeof quote),
+	              schema_range(key, range, sizeof range));
 	return false;
 }
 
@@ -121,19 +121,20 @@ take_text(struct load *load, const config_setting_t *setting, const struct schem
 		why = "holds control characters, or is no UTF-8";
 	} else if (key->type == SCHEMA_PATH && text[0] != '/') {
 		why = "must be an absolute path, one that begins with /";
-	} else if (key->type == SCHEMA_ADDRESS && !conf_value_is_address(text)) {
+	} else if (key->type == SCHEMA_ADDRESS && !value_is_address(text)) {
 		why = "must be a literal IPv4 or IPv6 address, not a name";
 	}
 	if (n > (size_t)key->max) {
-		conf_load_fault_at(load, setting->line, shown, "is too long: %zu bytes, allowed are %lld",
-		              n, (long long)key->max);
+		load_fault_at(load, setting->line, shown,
+		              "is too long: %zu bytes, allowed are %lld", n,
+		              (long long)key->max);
 		return false;
 	}
 	if (why != NULL && key->type != SCHEMA_TEXT && n > 0) {
-		conf_load_fault_at(load, setting->line, shown, "\"%s\" %s",
-		              conf_value_quote(text, quote, sizeof quote), why);
+		load_fault_at(load, setting->line, shown, "\"%s\" %s",
+		              value_quote(text, quote, sizeof quote), why);
 	} else if (why != NULL) {
-		conf_load_fault_at(load, setting->line, shown, "%s", why);
+		load_fault_at(load, setting->line, shown, "%s", why);
 	} else {
 		store_text(load, key, base, text);
 	}
@@ -149,7 +150,7 @@ take_sources(struct load *load, const config_setting_t *list, const struct schem
 	struct conf taken = { 0 };
 
 	if (n < key->min || n > key->max) {
-		conf_load_fault_at(load, list->line, shown, "name %lld to %lld sources",
+		load_fault_at(load, list->line, shown, "name %lld to %lld sources",
 		              (long long)key->min, (long long)key->max);
 		return false;
 	}
@@ -159,7 +160,7 @@ take_sources(struct load *load, const config_setting_t *list, const struct schem
 		int source;
 
 		if (config_setting_type(item) != CONFIG_TYPE_STRING) {
-			conf_load_fault_at(load, item->line, shown, "must hold texts, not %s",
+			load_fault_at(load, item->line, shown, "must hold texts, not %s",
 			              type_name(item));
 			return false;
 		}
@@ -167,8 +168,8 @@ take_sources(struct load *load, const config_setting_t *list, const struct schem
 			return false;
 		}
 		if (seen & 1u << source) {
-			conf_load_fault_at(load, item->line, shown, "\"%s\" is named twice",
-			              conf_schema_word(key->words, source));
+			load_fault_at(load, item->line, shown, "\"%s\" is named twice",
+			              schema_word(key->words, source));
 			return false;
 		}
 		seen |= 1u << source;
@@ -182,7 +183,7 @@ take_sources(struct load *load, const config_setting_t *list, const struct schem
 /* ---- lists ------------------------------------------------------------------------ */
 
 bool
-conf_parse_is_list(struct load *load, const config_setting_t *list, const struct schema_key *key,
+parse_is_list(struct load *load, const config_setting_t *list, const struct schema_key *key,
               const char *shown)
 {
 	int n = config_setting_length(list);
@@ -191,13 +192,13 @@ conf_parse_is_list(struct load *load, const config_setting_t *list, const struct
 		const config_setting_t *item = config_setting_get_elem(list, (unsigned)i);
 
 		if (!config_setting_is_group(item)) {
-			conf_load_fault_at(load, item->line, shown,
+			load_fault_at(load, item->line, shown,
 			              "must hold groups in braces, not %s", type_name(item));
 			return false;
 		}
 	}
 	if (n > key->max || n < key->min) {
-		conf_load_fault_at(load, list->line, shown, "holds %d, allowed are %lld to %lld", n,
+		load_fault_at(load, list->line, shown, "holds %d, allowed are %lld to %lld", n,
 		              (long long)key->min, (long long)key->max);
 		return false;
 	}
@@ -205,17 +206,17 @@ conf_parse_is_list(struct load *load, const config_setting_t *list, const struct
 }
 
 void
-conf_parse_required(struct load *load, const config_setting_t *group, const char *prefix,
+parse_required(struct load *load, const config_setting_t *group, const char *prefix,
                const char *shown)
 {
 	for (size_t i = 0; i < conf_schema_count; i++) {
-		const char *name = conf_schema_name(&conf_schema[i], prefix);
+		const char *name = schema_name(&conf_schema[i], prefix);
 		char path[KEY_SIZE];
 
 		if (name != NULL && conf_schema[i].required &&
 		    config_setting_get_member(group, name) == NULL) {
 			conf_key(path, sizeof path, "%s%s", shown, name);
-			conf_load_fault_at(load, group->line, path, "is missing");
+			load_fault_at(load, group->line, path, "is missing");
 		}
 	}
 }
@@ -227,19 +228,19 @@ take_listeners(struct load *load, const config_setting_t *list, const struct sch
 	int n = config_setting_length(list);
 	struct conf_listener *listener;
 
-	if (!conf_parse_is_list(load, list, key, key->path)) {
+	if (!parse_is_list(load, list, key, key->path)) {
 		return false;
 	}
-	listener = conf_load_alloc(load, (size_t)n * sizeof *listener);
+	listener = load_alloc(load, (size_t)n * sizeof *listener);
 	for (int i = 0; i < n && listener != NULL; i++) {
 		const config_setting_t *item = config_setting_get_elem(list, (unsigned)i);
 		const char *file;
 		char shown[KEY_SIZE];
 
-		conf_parse_defaults(load, "listeners[].", &listener[i]);
+		parse_defaults(load, "listeners[].", &listener[i]);
 		conf_key(shown, sizeof shown, "listeners[%d].", i);
-		conf_parse_group(load, item, "listeners[].", shown, &listener[i]);
-		conf_source_place(&load->source, item->line, &file, &listener[i].line);
+		parse_group(load, item, "listeners[].", shown, &listener[i]);
+		source_place(&load->source, item->line, &file, &listener[i].line);
 	}
 	conf->listener = listener;
 	conf->listener_count = listener != NULL ? (size_t)n : 0;
@@ -289,7 +290,7 @@ take(struct load *load, const config_setting_t *setting, const struct schema_key
 	const char *want = wants(key, setting);
 
 	if (want != NULL) {
-		conf_load_fault_at(load, setting->line, shown, "must be %s, not %s", want,
+		load_fault_at(load, setting->line, shown, "must be %s, not %s", want,
 		              type_name(setting));
 		return;
 	}
@@ -315,13 +316,13 @@ take(struct load *load, const config_setting_t *setting, const struct schema_key
 		take_listeners(load, setting, key, base);
 		break;
 	case SCHEMA_MAPS:
-		conf_parse_maps(load, setting);
+		parse_maps(load, setting);
 		break;
 	case SCHEMA_LABELS:
-		conf_parse_labels(load, setting, shown, base);
+		parse_labels(load, setting, shown, base);
 		break;
 	case SCHEMA_RULES:
-		conf_parse_rules(load, setting, key, shown, base);
+		parse_rules(load, setting, key, shown, base);
 		break;
 	}
 }
@@ -331,12 +332,12 @@ unknown(struct load *load, const config_setting_t *setting, const char *prefix, 
 {
 	const char *name = config_setting_name(setting);
 	char path[KEY_SIZE];
-	const char *hint = conf_schema_hint(prefix, name, path, sizeof path);
+	const char *hint = schema_hint(prefix, name, path, sizeof path);
 
 	if (hint != NULL) {
-		conf_load_fault_at(load, setting->line, shown, "unknown key; did you mean %s?", hint);
+		load_fault_at(load, setting->line, shown, "unknown key; did you mean %s?", hint);
 	} else {
-		conf_load_fault_at(load, setting->line, shown, "unknown key");
+		load_fault_at(load, setting->line, shown, "unknown key");
 	}
 }
 
@@ -347,7 +348,7 @@ parse_member(struct load *load, const config_setting_t *setting, const char *pre
 	const char *name = config_setting_name(setting);
 	char path[KEY_SIZE], seen[KEY_SIZE], group[KEY_SIZE + 1];
 	bool fits = (size_t)snprintf(path, sizeof path, "%s%s", prefix, name) < sizeof path;
-	const struct schema_key *key = fits ? conf_schema_find(path) : NULL;
+	const struct schema_key *key = fits ? schema_find(path) : NULL;
 
 	conf_key(seen, sizeof seen, "%s%s", shown, name);
 	conf_key(group, sizeof group, "%s.", path);
@@ -356,29 +357,31 @@ parse_member(struct load *load, const config_setting_t *setting, const char *pre
 			load->given[key - conf_schema] = setting->line;
 		}
 		take(load, setting, key, seen, base);
-	} else if (fits && conf_schema_is_group(group) && !config_setting_is_group(setting)) {
-		conf_load_fault_at(load, setting->line, seen, "must be a group in { }, not %s",
+	} else if (fits && schema_is_group(group) && !config_setting_is_group(setting)) {
+		load_fault_at(load, setting->line, seen, "must be a group in { }, not %s",
 		              type_name(setting));
-	} else if (fits && conf_schema_is_group(group)) {
+	} else if (fits && schema_is_group(group)) {
 		char inner[KEY_SIZE + 1];
 
 		conf_key(inner, sizeof inner, "%s.", seen);
-		conf_parse_group(load, setting, group, inner, base);
+		parse_group(load, setting, group, inner, base);
 	} else {
 		unknown(load, setting, prefix, seen);
 	}
 }
 
 void
-conf_parse_group(struct load *load, const config_setting_t *group, const char *prefix,
+parse_group(struct load *load, const config_setting_t *group, const char *prefix,
             const char *shown, void *base)
 {
 	int n = config_setting_length(group);
 
 	for (int i = 0; i < n && !load->no_memory; i++) {
-		parse_member(load, config_setting_get_elem(group, (unsigned)i), prefix, shown, base);
+		const config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
+
+		parse_member(load, member, prefix, shown, base);
 	}
-	conf_parse_required(load, group, prefix, shown);
+	parse_required(load, group, prefix, shown);
 }
 
 /* ---- defaults ------------------------------------------------------------------------ */
@@ -393,8 +396,8 @@ take_default(struct load *load, const struct schema_key *key, void *base)
 	case SCHEMA_NUMBER:
 		if (strcmp(key->fallback, SCHEMA_UNLIMITED) == 0) {
 			value = UINT32_MAX;
-		} else if (!conf_value_parse(span_str(key->fallback), key->unit, &value, &why)) {
-			conf_load_fault(load, "", 0, key->path, "bad default: %s", why);
+		} else if (!value_parse(span_str(key->fallback), key->unit, &value, &why)) {
+			load_fault(load, "", 0, key->path, "bad default: %s", why);
 		}
 		store_number(key, base, value);
 		break;
@@ -415,7 +418,7 @@ take_default(struct load *load, const struct schema_key *key, void *base)
 }
 
 void
-conf_parse_defaults(struct load *load, const char *prefix, void *base)
+parse_defaults(struct load *load, const char *prefix, void *base)
 {
 	size_t n = strlen(prefix);
 

@@ -36,7 +36,7 @@ static const struct schema_word denials[] = {
 	{ NULL, 0 },
 };
 
-const struct schema_word conf_schema_sources[] = {
+const struct schema_word schema_sources[] = {
 	{ "san_uri", CONF_SOURCE_SAN_URI },
 	{ "san_dns", CONF_SOURCE_SAN_DNS },
 	{ "cn", CONF_SOURCE_CN },
@@ -45,7 +45,7 @@ const struct schema_word conf_schema_sources[] = {
 	{ NULL, 0 },
 };
 
-const struct schema_word conf_schema_log_levels[] = {
+const struct schema_word schema_log_levels[] = {
 	{ "error", LOG_LEVEL_ERROR },
 	{ "warning", LOG_LEVEL_WARNING },
 	{ "notice", LOG_LEVEL_NOTICE },
@@ -110,11 +110,11 @@ const struct schema_key conf_schema[] = {
 	  .fallback = "20000", .restart = true,
 	  .help = "TLS sessions kept for resumption; 0: none" },
 	{ "tls.session_lifetime", SECONDS(60, 604800), AT(struct conf, tls.session_lifetime),
-	  .fallback = "2h", .help = "how long a TLS session can be resumed" },
+	  .fallback = "2h", .restart = true, .help = "how long a TLS session can be resumed" },
 
 	{ "identity.sources", .type = SCHEMA_SOURCES, AT(struct conf, identity.source),
 	  .min = 1, .max = CONF_SOURCES, .derived = "[ \"san_uri\", \"san_dns\", \"cn\" ]",
-	  .words = conf_schema_sources,
+	  .words = schema_sources,
 	  .help = "where the identity comes from; the first that a certificate has" },
 	{ "identity.issuer", .type = SCHEMA_BOOL, AT(struct conf, identity.issuer),
 	  .fallback = "false", .help = "put the issuer's name before the identity" },
@@ -133,8 +133,8 @@ const struct schema_key conf_schema[] = {
 	  .secret = true, .help = "password sent to the broker for every device" },
 	{ "upstream.client_id", TEXT(4096), AT(struct conf, upstream.client_id),
 	  .fallback = "${identity}", .help = "template of the client identifier at the broker" },
-	{ "upstream.connect_timeout", MS(100, 5 * MINUTE), AT(struct conf, upstream.connect_timeout),
-	  .fallback = "5s", .help = "limit for the connection, and again for its CONNACK" },
+	{ "upstream.connect_timeout", MS(100, 5 * MINUTE),
+	  AT(struct conf, upstream.connect_timeout), .fallback = "5s", .help = "limit for the connection, and again for its CONNACK" },
 	{ "upstream.retry_min", MS(10, 60 * MINUTE), AT(struct conf, upstream.retry_min),
 	  .fallback = "250ms", .help = "first pause while the broker is away" },
 	{ "upstream.retry_max", MS(10, 60 * MINUTE), AT(struct conf, upstream.retry_max),
@@ -214,19 +214,19 @@ const struct schema_key conf_schema[] = {
 	{ "maps[].subscribe[].qos", COUNT(0, 2), AT(struct topic_rule, max_qos), .fallback = "2",
 	  .help = "highest QoS" },
 
-	{ "metrics.address", ADDRESS, AT(struct conf, metrics.address), .derived = "none: no metrics",
-	  .restart = true, .help = "literal address where Prometheus may ask" },
+	{ "metrics.address", ADDRESS, AT(struct conf, metrics.address),
+	  .derived = "none: no metrics", .restart = true, .help = "literal address where Prometheus may ask" },
 	{ "metrics.port", COUNT(1, 65535), AT(struct conf, metrics.port), .fallback = "9883",
 	  .restart = true, .help = "TCP port for it" },
 
-	{ "log.level", WORDS(conf_schema_log_levels), AT(struct conf, log_level), .fallback = "info",
+	{ "log.level", WORDS(schema_log_levels), AT(struct conf, log_level), .fallback = "info",
 	  .help = "least important kind of line that is written" },
 };
 
 const size_t conf_schema_count = sizeof conf_schema / sizeof conf_schema[0];
 
 const struct schema_key *
-conf_schema_find(const char *path)
+schema_find(const char *path)
 {
 	for (size_t i = 0; i < conf_schema_count; i++) {
 		if (strcmp(conf_schema[i].path, path) == 0) {
@@ -237,7 +237,7 @@ conf_schema_find(const char *path)
 }
 
 bool
-conf_schema_is_group(const char *prefix)
+schema_is_group(const char *prefix)
 {
 	for (size_t i = 0; i < conf_schema_count; i++) {
 		if (strncmp(conf_schema[i].path, prefix, strlen(prefix)) == 0) {
@@ -248,7 +248,7 @@ conf_schema_is_group(const char *prefix)
 }
 
 const char *
-conf_schema_name(const struct schema_key *key, const char *prefix)
+schema_name(const struct schema_key *key, const char *prefix)
 {
 	size_t n = strlen(prefix);
 
@@ -259,7 +259,7 @@ conf_schema_name(const struct schema_key *key, const char *prefix)
 }
 
 const char *
-conf_schema_word(const struct schema_word *words, int value)
+schema_word(const struct schema_word *words, int value)
 {
 	for (; words->text != NULL; words++) {
 		if (words->value == value) {
@@ -283,7 +283,7 @@ words_range(const struct schema_word *words, char *text, size_t size)
 }
 
 char *
-conf_schema_range(const struct schema_key *key, char *text, size_t size)
+schema_range(const struct schema_key *key, char *text, size_t size)
 {
 	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
 
@@ -293,8 +293,8 @@ conf_schema_range(const struct schema_key *key, char *text, size_t size)
 		snprintf(text, size, "true or false");
 	} else {
 		snprintf(text, size, "%s%s to %s", key->zero != NULL ? "0 or " : "",
-		         conf_value_show(key->min, key->unit, least),
-		         conf_value_show(key->max, key->unit, most));
+		         value_show(key->min, key->unit, least),
+		         value_show(key->max, key->unit, most));
 	}
 	return text;
 }
@@ -347,7 +347,7 @@ part_at(const char *path, const char *prefix, char *part)
 }
 
 const char *
-conf_schema_hint(const char *prefix, const char *name, char *path, size_t size)
+schema_hint(const char *prefix, const char *name, char *path, size_t size)
 {
 	char part[NAME_MOST + 1];
 	unsigned best;

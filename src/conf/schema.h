@@ -50,23 +50,23 @@ struct schema_key {
 
 extern const struct schema_key conf_schema[];
 extern const size_t conf_schema_count;
-extern const struct schema_word conf_schema_sources[];
-extern const struct schema_word conf_schema_log_levels[];
+extern const struct schema_word schema_sources[];
+extern const struct schema_word schema_log_levels[];
 
 /* The key of that path, or NULL. */
-const struct schema_key *conf_schema_find(const char *path);
+const struct schema_key *schema_find(const char *path);
 /* Is the path ("limits.", "maps[].") the beginning of a key? */
-bool conf_schema_is_group(const char *prefix);
+bool schema_is_group(const char *prefix);
 /*
  * Does the key stand directly in the group of that prefix ("" is the file
  * itself)? Then its name, else NULL.
  */
-const char *conf_schema_name(const struct schema_key *key, const char *prefix);
+const char *schema_name(const struct schema_key *key, const char *prefix);
 /* The path of the key that somebody may have meant, or NULL. */
-const char *conf_schema_hint(const char *prefix, const char *name, char *path, size_t size);
+const char *schema_hint(const char *prefix, const char *name, char *path, size_t size);
 /* "1 to 65535", "0 or 10s to 1d", "relay" or "store". Returns text. */
-char *conf_schema_range(const struct schema_key *key, char *text, size_t size);
+char *schema_range(const struct schema_key *key, char *text, size_t size);
 /* The word of a value, or "?". */
-const char *conf_schema_word(const struct schema_word *words, int value);
+const char *schema_word(const struct schema_word *words, int value);
 
 #endif

@@ -16,7 +16,7 @@ add(struct load *load, const struct schema_key *schema_key, const char *key, con
 		.key = key,
 		.value = value,
 		.restart = schema_key->restart,
-		.given = conf_load_given(load, schema_key->path) != 0,
+		.given = load_given(load, schema_key->path) != 0,
 	};
 }
 
@@ -49,14 +49,14 @@ add_scalar(struct load *load, const struct schema_key *key)
 	switch (key->type) {
 	case SCHEMA_NUMBER:
 		add(load, key, key->path,
-		    conf_load_strdup(load, conf_value_show(number_of(key, conf), key->unit, number)));
+		    load_strdup(load, value_show(number_of(key, conf), key->unit, number)));
 		break;
 	case SCHEMA_BOOL:
 		add(load, key, key->path,
 		    *(const bool *)((const char *)conf + key->offset) ? "true" : "false");
 		break;
 	case SCHEMA_WORD:
-		add(load, key, key->path, conf_schema_word(key->words, (int)number_of(key, conf)));
+		add(load, key, key->path, schema_word(key->words, (int)number_of(key, conf)));
 		break;
 	default:
 		if (key->secret) {
@@ -76,8 +76,8 @@ add_sources(struct load *load, const struct schema_key *key)
 	const char *text = "";
 
 	for (unsigned i = 0; i < conf->identity.source_count && text != NULL; i++) {
-		text = conf_load_printf(load, "%s%s%s", text, i > 0 ? ", " : "",
-		                   conf_schema_word(key->words, (int)conf->identity.source[i]));
+		text = load_printf(load, "%s%s%s", text, i > 0 ? ", " : "",
+		                   schema_word(key->words, (int)conf->identity.source[i]));
 	}
 	add(load, key, key->path, text);
 }
@@ -89,8 +89,8 @@ add_listeners(struct load *load, const struct schema_key *key)
 		const struct conf_listener *one = &load->conf->listener[i];
 		bool six = strchr(one->address, ':') != NULL;
 
-		add(load, key, conf_load_printf(load, "listeners[%zu]", i),
-		    conf_load_printf(load, six ? "[%s]:%u" : "%s:%u", one->address, one->port));
+		add(load, key, load_printf(load, "listeners[%zu]", i),
+		    load_printf(load, six ? "[%s]:%u" : "%s:%u", one->address, one->port));
 	}
 }
 
@@ -110,12 +110,12 @@ match_text(struct load *load, const struct conf_match *match)
 
 	for (size_t i = 0; i < sizeof part / sizeof part[0] && text != NULL; i++) {
 		if (part[i].value != NULL) {
-			text = conf_load_printf(load, "%s%s%s \"%s\"", text, text[0] != '\0' ? ", " : "",
+			text = load_printf(load, "%s%s%s \"%s\"", text, text[0] != '\0' ? ", " : "",
 			                   part[i].name, part[i].value);
 		}
 	}
 	for (size_t i = 0; i < match->label_count && text != NULL; i++) {
-		text = conf_load_printf(load, "%s%slabel %s \"%s\"", text, text[0] != '\0' ? ", " : "",
+		text = load_printf(load, "%s%slabel %s \"%s\"", text, text[0] != '\0' ? ", " : "",
 		                   match->label[i].name, match->label[i].value);
 	}
 	return text != NULL && text[0] == '\0' ? "every device" : text;
@@ -132,9 +132,9 @@ rule_text(struct load *load, const struct topic_rule *rule, bool publish)
 	}
 	if (rule->max_payload != UINT32_MAX) {
 		snprintf(most, sizeof most, ", max_payload %s",
-		         conf_value_show(rule->max_payload, VALUE_BYTES, number));
+		         value_show(rule->max_payload, VALUE_BYTES, number));
 	}
-	return conf_load_printf(load, "%s %s %s%s%s%s", rule->device, publish ? "->" : "<-",
+	return load_printf(load, "%s %s %s%s%s%s", rule->device, publish ? "->" : "<-",
 	                   rule->broker, qos,
 	                   rule->retain == TOPIC_RETAIN_CLEAR ? ", retain clear" : "", most);
 }
@@ -144,7 +144,7 @@ add_rules(struct load *load, const struct schema_key *key, const char *map,
           const struct topic_rule *rule, size_t count, bool publish)
 {
 	for (size_t i = 0; i < count && !load->no_memory; i++) {
-		add(load, key, conf_load_printf(load, "maps[%s].%s[%zu]", map,
+		add(load, key, load_printf(load, "maps[%s].%s[%zu]", map,
 		                           publish ? "publish" : "subscribe", i),
 		    rule_text(load, &rule[i], publish));
 	}
@@ -154,20 +154,20 @@ static void
 add_maps(struct load *load, const struct schema_key *key)
 {
 	const struct conf *conf = load->conf;
-	const struct schema_key *denial = conf_schema_find("maps[].on_denial");
+	const struct schema_key *denial = schema_find("maps[].on_denial");
 	const char *names = "";
 
 	for (size_t i = 0; i < conf->map_count && names != NULL; i++) {
-		names = conf_load_printf(load, "%s%s%s", names, i > 0 ? ", " : "", conf->map[i].name);
+		names = load_printf(load, "%s%s%s", names, i > 0 ? ", " : "", conf->map[i].name);
 	}
 	add(load, key, key->path, names); /* their order decides */
 	for (size_t i = 0; i < conf->map_count && !load->no_memory; i++) {
 		const struct conf_map *map = &conf->map[i];
 
-		add(load, key, conf_load_printf(load, "maps[%s].match", map->name),
+		add(load, key, load_printf(load, "maps[%s].match", map->name),
 		    match_text(load, &map->match));
-		add(load, key, conf_load_printf(load, "maps[%s].on_denial", map->name),
-		    conf_schema_word(denial->words, (int)map->rules.on_denial));
+		add(load, key, load_printf(load, "maps[%s].on_denial", map->name),
+		    schema_word(denial->words, (int)map->rules.on_denial));
 		add_rules(load, key, map->name, map->rules.publish, map->rules.publish_count, true);
 		add_rules(load, key, map->name, map->rules.subscribe, map->rules.subscribe_count,
 		          false);
@@ -201,8 +201,8 @@ conf_show_build(struct load *load)
 	struct conf_box *box = load->box;
 	size_t n = entries_needed(load->conf);
 
-	box->entry = conf_load_alloc(load, n * sizeof *box->entry);
-	box->sorted = conf_load_alloc(load, n * sizeof *box->sorted);
+	box->entry = load_alloc(load, n * sizeof *box->entry);
+	box->sorted = load_alloc(load, n * sizeof *box->sorted);
 	for (size_t i = 0; i < conf_schema_count && !load->no_memory; i++) {
 		const struct schema_key *key = &conf_schema[i];
 
@@ -264,7 +264,8 @@ conf_diff(const struct conf *old, const struct conf *new_conf,
 		const struct conf_entry *is = find(after, was);
 
 		if (is == NULL || !same(was, is)) {
-			each(owner, was->key, was->value, is != NULL ? is->value : "", was->restart);
+			each(owner, was->key, was->value, is != NULL ? is->value : "",
+			     was->restart);
 			count++;
 		}
 	}

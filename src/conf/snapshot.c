@@ -59,7 +59,7 @@ conf_unref(struct conf **conf)
 }
 
 void *
-conf_load_alloc(struct load *load, size_t size)
+load_alloc(struct load *load, size_t size)
 {
 	struct conf_block *block = calloc(1, sizeof *block + size);
 
@@ -74,10 +74,10 @@ conf_load_alloc(struct load *load, size_t size)
 }
 
 char *
-conf_load_strdup(struct load *load, const char *text)
+load_strdup(struct load *load, const char *text)
 {
 	size_t n = strlen(text) + 1;
-	char *copy = conf_load_alloc(load, n);
+	char *copy = load_alloc(load, n);
 
 	if (copy != NULL) {
 		memcpy(copy, text, n);
@@ -86,7 +86,7 @@ conf_load_strdup(struct load *load, const char *text)
 }
 
 char *
-conf_load_printf(struct load *load, const char *format, ...)
+load_printf(struct load *load, const char *format, ...)
 {
 	va_list args;
 	char *text = NULL;
@@ -96,7 +96,7 @@ conf_load_printf(struct load *load, const char *format, ...)
 	n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (n >= 0) {
-		text = conf_load_alloc(load, (size_t)n + 1);
+		text = load_alloc(load, (size_t)n + 1);
 	}
 	if (text != NULL) {
 		va_start(args, format);

@@ -69,7 +69,7 @@ mark(struct scan *s)
 static void
 fault(struct scan *s, const char *sentence)
 {
-	conf_load_fault(s->load, s->file, (int)s->line, "", "%s", sentence);
+	load_fault(s->load, s->file, (int)s->line, "", "%s", sentence);
 }
 
 static bool
@@ -176,9 +176,9 @@ include_name(struct scan *s, struct span name)
 	const char *slash = strrchr(s->file, '/');
 
 	if (name.ptr[0] == '/' || slash == NULL) {
-		return conf_load_printf(s->load, "%.*s", SPAN_ARG(name));
+		return load_printf(s->load, "%.*s", SPAN_ARG(name));
 	}
-	return conf_load_printf(s->load, "%.*s%.*s", (int)(slash - s->file + 1), s->file,
+	return load_printf(s->load, "%.*s%.*s", (int)(slash - s->file + 1), s->file,
 	                   SPAN_ARG(name));
 }
 
@@ -351,9 +351,9 @@ static void
 read_fault(struct load *load, const char *file, const struct scan *from, const char *why)
 {
 	if (from == NULL) {
-		conf_load_fault(load, file, 0, "", "cannot be read: %s", why);
+		load_fault(load, file, 0, "", "cannot be read: %s", why);
 	} else {
-		conf_load_fault(load, from->file, (int)from->line, "", "%s cannot be included: %s", file,
+		load_fault(load, from->file, (int)from->line, "", "%s cannot be included: %s", file,
 		           why);
 	}
 }
@@ -393,13 +393,14 @@ scan_file(struct source *out, struct load *load, const char *file, unsigned dept
 static void
 finish(struct source *s, struct load *load)
 {
-	if (buf_append(&s->text, span_of("", 1)) != 0) {
+	/* libconfig 1.5 calls a comment without a newline a syntax error. */
+	if (buf_append(&s->text, span_of("\n", 2)) != 0) {
 		load->no_memory = true;
 	}
 }
 
 void
-conf_source_read_file(struct source *s, const char *file, struct load *load)
+source_read_file(struct source *s, const char *file, struct load *load)
 {
 	s->line = 1;
 	scan_file(s, load, file, 0, NULL);
@@ -407,13 +408,13 @@ conf_source_read_file(struct source *s, const char *file, struct load *load)
 }
 
 void
-conf_source_read_text(struct source *s, const char *name, struct span text, struct load *load)
+source_read_text(struct source *s, const char *name, struct span text, struct load *load)
 {
 	struct scan scan = { .out = s, .load = load, .file = name, .line = 1, .fresh = true };
 
 	s->line = 1;
 	if (text.len > SOURCE_MAX) {
-		conf_load_fault(load, name, 0, "", "cannot be read: too large");
+		load_fault(load, name, 0, "", "cannot be read: too large");
 	} else if (text.len > 0) {
 		scan.at = text.ptr;
 		scan.end = text.ptr + text.len;
@@ -423,7 +424,7 @@ conf_source_read_text(struct source *s, const char *name, struct span text, stru
 }
 
 void
-conf_source_place(const struct source *s, unsigned line, const char **file, int *at)
+source_place(const struct source *s, unsigned line, const char **file, int *at)
 {
 	*at = 0;
 	for (size_t i = s->part_count; i-- > 0;) {
@@ -436,7 +437,7 @@ conf_source_place(const struct source *s, unsigned line, const char **file, int 
 }
 
 void
-conf_source_release(struct source *s)
+source_release(struct source *s)
 {
 	if (s->text.memory != NULL) {
 		explicit_bzero(s->text.memory, s->text.size);

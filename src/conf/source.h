@@ -36,11 +36,11 @@ struct source {
 #define SOURCE_NEST     32
 
 /* Faults are reported through `load`; nothing is returned. Then load->faults. */
-void conf_source_read_file(struct source *s, const char *file, struct load *load);
+void source_read_file(struct source *s, const char *file, struct load *load);
 /* The same for a text in memory; it cannot include anything. */
-void conf_source_read_text(struct source *s, const char *name, struct span text, struct load *load);
+void source_read_text(struct source *s, const char *name, struct span text, struct load *load);
 /* File and line of a line of the text. */
-void conf_source_place(const struct source *s, unsigned line, const char **file, int *at);
-void conf_source_release(struct source *s);
+void source_place(const struct source *s, unsigned line, const char **file, int *at);
+void source_release(struct source *s);
 
 #endif

@@ -10,7 +10,7 @@ struct suffix {
 	int64_t factor;
 };
 
-/* Greatest first: conf_value_show() takes the first that divides. */
+/* Greatest first: value_show() takes the first that divides. */
 static const struct suffix times[] = {
 	{ "d", INT64_C(86400000) },
 	{ "h", 3600000 },
@@ -51,7 +51,7 @@ digits(struct span text, int64_t *number)
 }
 
 bool
-conf_value_parse(struct span text, enum value_unit unit, int64_t *out, const char **why)
+value_parse(struct span text, enum value_unit unit, int64_t *out, const char **why)
 {
 	const struct suffix *suffix = suffixes(unit);
 	int64_t number;
@@ -88,14 +88,14 @@ conf_value_parse(struct span text, enum value_unit unit, int64_t *out, const cha
 }
 
 char *
-conf_value_show(int64_t value, enum value_unit unit, char *text)
+value_show(int64_t value, enum value_unit unit, char *text)
 {
 	const struct suffix *suffix = suffixes(unit);
 
 	if (unit == VALUE_SECONDS) {
 		value *= 1000;
 	}
-	while (suffix != NULL && suffix->factor > 1 && (value == 0 || value % suffix->factor != 0)) {
+	while (suffix != NULL && suffix->factor > 1 && value % suffix->factor != 0) {
 		suffix++;
 	}
 	if (value == 0 || suffix == NULL || suffix->text == NULL || suffix->text[0] == 'B') {
@@ -121,7 +121,7 @@ address_bytes(const char *text, uint8_t bytes[16])
 }
 
 bool
-conf_value_is_address(const char *text)
+value_is_address(const char *text)
 {
 	uint8_t bytes[16];
 
@@ -129,7 +129,7 @@ conf_value_is_address(const char *text)
 }
 
 bool
-conf_value_is_loopback(const char *text)
+value_is_loopback(const char *text)
 {
 	static const uint8_t six[16] = { [15] = 1 };
 	static const uint8_t four[13] = { [10] = 0xff, [11] = 0xff, [12] = 127 };
@@ -140,7 +140,7 @@ conf_value_is_loopback(const char *text)
 }
 
 bool
-conf_value_same_address(const char *a, const char *b)
+value_same_address(const char *a, const char *b)
 {
 	uint8_t x[16], y[16];
 
@@ -148,7 +148,7 @@ conf_value_same_address(const char *a, const char *b)
 }
 
 char *
-conf_value_quote(const char *text, char *out, size_t size)
+value_quote(const char *text, char *out, size_t size)
 {
 	size_t n = 0;
 

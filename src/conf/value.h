@@ -22,20 +22,20 @@ enum value_unit {
  * Without a suffix the number counts the unit that is kept. *why says what is
  * wrong (static text) when the result is false.
  */
-bool conf_value_parse(struct span text, enum value_unit unit, int64_t *out, const char **why);
+bool value_parse(struct span text, enum value_unit unit, int64_t *out, const char **why);
 /* The shortest such text, into text[VALUE_TEXT_SIZE]; returns text. */
-char *conf_value_show(int64_t value, enum value_unit unit, char *text);
+char *value_show(int64_t value, enum value_unit unit, char *text);
 
 /* Is it a literal IPv4 or IPv6 address? */
-bool conf_value_is_address(const char *text);
-bool conf_value_is_loopback(const char *text);
+bool value_is_address(const char *text);
+bool value_is_loopback(const char *text);
 /* The same address, however it is written? Both literal. */
-bool conf_value_same_address(const char *a, const char *b);
+bool value_same_address(const char *a, const char *b);
 
 /*
  * Up to `size` - 1 bytes of the text for a message: control characters and
  * bytes beyond ASCII become '?', what is too long ends in "...".
  */
-char *conf_value_quote(const char *text, char *out, size_t size);
+char *value_quote(const char *text, char *out, size_t size);
 
 #endif

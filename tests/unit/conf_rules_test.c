@@ -368,7 +368,7 @@ facts_of(const struct schema_key *key, char *out, size_t size)
 	char range[160] = "", text[160];
 
 	if (key->type == SCHEMA_NUMBER || key->type == SCHEMA_WORD || key->type == SCHEMA_SOURCES) {
-		snprintf(range, sizeof range, ": %s", conf_schema_range(key, text, sizeof text));
+		snprintf(range, sizeof range, ": %s", schema_range(key, text, sizeof text));
 	}
 	snprintf(out, size, "%s%s.\n%s%s.\n%s.\n",
 	         key->type == SCHEMA_NUMBER ? numbers[key->unit] : types[key->type], range,

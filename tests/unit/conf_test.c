@@ -280,6 +280,21 @@ defaults_follow_what_is_given(void **state)
 }
 
 static void
+syntax_is_taken_as_people_write_it(void **state)
+{
+	struct conf *conf = load_good("\xef\xbb\xbf" "log : {\r\n level = \"de\"\r\n \"bug\"\r\n};\r\n"
+	                              "limits = { connections = 0x10; subscriptions = 7L;\n"
+	                              "packet_size = 0x00000FFFFF } // no newline");
+
+	(void)state;
+	assert_int_equal(conf->log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(conf->limits.connections, 16);
+	assert_int_equal(conf->limits.subscriptions, 7);
+	assert_int_equal(conf->limits.packet_size, 0xfffff);
+	conf_unref(&conf);
+}
+
+static void
 units_are_understood_and_shown(void **state)
 {
 	static const struct {
@@ -309,12 +324,12 @@ units_are_understood_and_shown(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		assert_true(conf_value_parse(span_str(rows[i].text), rows[i].unit, &value, &why));
+		assert_true(value_parse(span_str(rows[i].text), rows[i].unit, &value, &why));
 		assert_int_equal(value, rows[i].value);
-		assert_string_equal(conf_value_show(value, rows[i].unit, shown), rows[i].shown);
+		assert_string_equal(value_show(value, rows[i].unit, shown), rows[i].shown);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		assert_false(conf_value_parse(span_str(bad[i]), VALUE_MS, &value, &why));
+		assert_false(value_parse(span_str(bad[i]), VALUE_MS, &value, &why));
 	}
 }
 
@@ -331,12 +346,12 @@ every_default_is_in_its_range(void **state)
 		const struct schema_key *key = &conf_schema[i];
 
 		assert_non_null(key->help);
-		assert_ptr_equal(conf_schema_find(key->path), key);
+		assert_ptr_equal(schema_find(key->path), key);
 		/* Each key has a default in a form that one can show, or must be given. */
 		assert_int_equal((key->fallback != NULL) + (key->derived != NULL) + key->required, 1);
 		if (key->type == SCHEMA_NUMBER && key->fallback != NULL &&
 		    strcmp(key->fallback, SCHEMA_UNLIMITED) != 0) {
-			assert_true(conf_value_parse(span_str(key->fallback), key->unit, &value, &why));
+			assert_true(value_parse(span_str(key->fallback), key->unit, &value, &why));
 			assert_true((value >= key->min && value <= key->max) ||
 			            (key->zero != NULL && value == 0));
 			assert_true(key->max <= UINT32_MAX);
@@ -548,6 +563,7 @@ main(void)
 		cmocka_unit_test(what_has_no_effect_is_a_warning),
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(defaults_follow_what_is_given),
+		cmocka_unit_test(syntax_is_taken_as_people_write_it),
 		cmocka_unit_test(units_are_understood_and_shown),
 		cmocka_unit_test(every_default_is_in_its_range),
 		cmocka_unit_test(huge_and_hostile_texts_are_refused),
