@@ -2,7 +2,9 @@
 # shellcheck shell=bash
 # What quickstart and check share: a supported system, the packages of
 # packages.txt, waiting without sleeping blindly, free ports, quiet commands
-# with a log. To be sourced; the caller sets `top` to the source folder.
+# with a log. To be sourced; the caller sets `top` to the source folder and has
+# say_done(), which prints a line about what was done.
+: "${top:?}"
 
 # A sentence on stderr, and the end.
 die() {
@@ -24,12 +26,12 @@ version_at_least() {
 # Debian 12, Ubuntu 22.04, or later. Says why not; testing and sid have no
 # version number and are newer than both.
 require_supported_system() {
-	local file=${1:-/etc/os-release} ID='' VERSION_ID='' PRETTY_NAME='this system'
+	local ID='' VERSION_ID='' PRETTY_NAME='this system'
 	local wanted='Debian 12 or later, or Ubuntu 22.04 or later, is needed'
 
-	[ -r "$file" ] || die "there is no $file, so this is an unknown system; $wanted"
+	[ -r /etc/os-release ] || die "there is no /etc/os-release on this system; $wanted"
 	# shellcheck source=/dev/null
-	. "$file"
+	. /etc/os-release
 	case $ID in
 	debian) version_at_least "${VERSION_ID:-999}" 12 ||
 		die "$PRETTY_NAME is too old; $wanted" ;;
@@ -37,8 +39,9 @@ require_supported_system() {
 		die "$PRETTY_NAME is too old; $wanted" ;;
 	*) die "$PRETTY_NAME is not supported; $wanted" ;;
 	esac
-	have dpkg-query && have apt-get ||
+	if ! have dpkg-query || ! have apt-get; then
 		die "dpkg and apt-get are missing, though this is $PRETTY_NAME"
+	fi
 }
 
 # ---- packages -------------------------------------------------------------------
@@ -148,4 +151,31 @@ port_owner() {
 	have ss || return 0
 	ss -Hltnp "sport = :$1" 2>/dev/null |
 		sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ (\1, process \2)/p' | head -n 1
+}
+
+# ---- building ------------------------------------------------------------------------
+
+# Make ./configure where there is none, or where what it is made of is newer.
+bootstrap() {
+	if [ -x "$top/configure" ] && [ -f "$top/Makefile.in" ] &&
+		[ -z "$(find "$top" -path "$top/build" -prune -o \
+			\( -name configure.ac -o -name Makefile.am -o -name '*.inc' \) \
+			-newer "$top/Makefile.in" -print -quit)" ]; then
+		return 0
+	fi
+	quietly "$1" autoreconf -fi "$top"
+}
+
+# Configure (when the options are not those of last time) and build:
+# build_in FOLDER LOG [OPTION...]
+build_in() {
+	local folder=$1 log=$2
+
+	shift 2
+	mkdir -p "$folder" || return 1
+	if [ ! -f "$folder/Makefile" ] || [ "$(cat "$folder/.options" 2>/dev/null)" != "$*" ]; then
+		(cd "$folder" && quietly "$log" "$top/configure" "$@") || return 1
+		printf '%s\n' "$*" >"$folder/.options"
+	fi
+	quietly "$log" make -C "$folder" -j"$(nproc)"
 }
