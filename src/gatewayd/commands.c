@@ -35,10 +35,10 @@ listeners_doc(const struct daemon *d)
 {
 	struct doc *list = doc_list();
 
-	for (size_t i = 0; i < d->conf->listener_count; i++) {
+	for (size_t i = 0; i < d->boot->listener_count; i++) {
 		struct doc *one = doc_map();
 
-		doc_set_text(one, "address", d->conf->listener[i].address);
+		doc_set_text(one, "address", d->boot->listener[i].address);
 		doc_set_int(one, "port", d->port[i]);
 		doc_add(list, one);
 	}

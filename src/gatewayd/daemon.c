@@ -273,7 +273,7 @@ make_workers(struct daemon *d, char *why)
 
 	d->worker = calloc(count, sizeof *d->worker);
 	d->heartbeat = calloc(count, sizeof *d->heartbeat);
-	d->port = calloc(d->conf->listener_count + 1, sizeof *d->port);
+	d->port = calloc(d->boot->listener_count + 1, sizeof *d->port);
 	if (d->worker == NULL || d->heartbeat == NULL || d->port == NULL) {
 		snprintf(why, PKI_WHY_SIZE, "no memory");
 		return -ENOMEM;
@@ -317,8 +317,8 @@ watch_signals(struct daemon *d)
 static void
 tell_ready(const struct daemon *d)
 {
-	for (size_t i = 0; i < d->conf->listener_count; i++) {
-		log_notice(LOG_MAIN, "listening", log_str("address", d->conf->listener[i].address),
+	for (size_t i = 0; i < d->boot->listener_count; i++) {
+		log_notice(LOG_MAIN, "listening", log_str("address", d->boot->listener[i].address),
 		           log_int("port", d->port[i]));
 	}
 	log_notice(LOG_MAIN, "ready", log_str("version", PACKAGE_VERSION),
@@ -351,6 +351,7 @@ release(struct daemon *d)
 	free(d->heartbeat);
 	free(d->port);
 	conf_unref(&d->conf);
+	conf_unref(&d->boot);
 }
 
 int
@@ -363,6 +364,7 @@ daemon_run(struct daemon *d, const char *file)
 	if (conf_load(file, true, conf_report_print, stderr, &d->conf) != 0) {
 		return fail("the configuration is not valid", file);
 	}
+	d->boot = conf_ref(d->conf);
 	log_setup((enum log_level)d->conf->log_level, NULL, NULL);
 	if (make_shared(d, why) != 0) {
 		return fail("cannot start", why);

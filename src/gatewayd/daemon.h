@@ -18,7 +18,8 @@ struct daemon {
 	struct worker_shared shared;
 	struct worker **worker;
 	unsigned worker_count;
-	uint16_t *port; /* bound, one per configured listener */
+	struct conf *boot; /* the one we started with: its listeners are the open ones */
+	uint16_t *port;    /* bound, one per listener of it */
 	struct reg *reg;
 	uint64_t generation; /* of the register, at the last look */
 	struct ctl_server *ctl;
