@@ -29,7 +29,7 @@
 	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 /* X25519 halves the handshake of an Arduino sketch. */
-#define GROUPS "X25519:P-256"
+#define GROUPS "X25519:P-256:P-384"
 /* What an unknown peer may make us collect as its chain. */
 #define CHAIN_MAX 16384
 

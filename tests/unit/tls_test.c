@@ -106,7 +106,8 @@ bad_certificates_get_their_alert(void **state)
 {
 	const struct refusal rows[] = {
 		{ { .name = "x" }, "no certificate", 40, 116, 0, true },
-		{ { .name = "x", .issuer = &world.foreign }, "not issued by our CA (issuer CN=foreign CA)",
+		{ { .name = "x", .issuer = &world.foreign },
+		  "not issued by our CA (issuer CN=foreign CA)",
 		  48, 0, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, false },
 		{ { .name = "x" }, "self-signed", 48, 0,
 		  X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, false },
@@ -522,7 +523,8 @@ bad_files_give_a_sentence(void **state)
 
 			if (strcmp(content, "locked") == 0) {
 				PEM_write_PKCS8PrivateKey(stream, world.gateway.key,
-				                          EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
+				                          EVP_aes_128_cbc(), "secret", 6,
+				                          NULL, NULL);
 			} else {
 				fputs(content, stream);
 			}
