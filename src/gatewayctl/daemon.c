@@ -144,8 +144,13 @@ reload_run(struct cli *cli)
 	char why[CLI_WHY_SIZE];
 	char *refusal = NULL;
 	struct doc *doc;
-	int r = cli_ask(cli, "reload", NULL, &doc, why, &refusal);
+	int r;
 
+	/* With a faulty file we cannot know the socket, but we know the answer. */
+	if (cli->socket == NULL && cli_conf(cli) < 0) {
+		return cli_fail(cli, ERR_CONF, "the configuration has faults, nothing was changed");
+	}
+	r = cli_ask(cli, "reload", NULL, &doc, why, &refusal);
 	if (r == ERR_CONF) {
 		/* Lines of "file:line: key: sentence": as they are, for editors. */
 		cli_note(cli, "the configuration has faults, nothing was changed:\n%s",

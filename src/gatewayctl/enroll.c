@@ -7,9 +7,7 @@
 #include "run.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -236,13 +234,7 @@ make_folder(struct enroll *e, const char *name)
 	    asprintf(&e->ca, "%s/ca.crt", e->folder) < 0) {
 		return cli_fail_memory(e->cli);
 	}
-	if (mkdir(e->folder, 0755) < 0 && errno != EEXIST) {
-		int error = errno;
-
-		return cli_fail(e->cli, -error, "cannot make the folder %s: %s", e->folder,
-		                err_text(-error));
-	}
-	return CLI_DONE;
+	return cli_make_folder(e->cli, e->folder, 0755);
 }
 
 /* The CA's certificate beside it: the file of pki/, as it is. */

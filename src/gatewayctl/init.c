@@ -67,18 +67,6 @@ free_paths(struct init *init)
 }
 
 static int
-make_folder(struct init *init, const char *path)
-{
-	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
-		int error = errno;
-
-		return cli_fail(init->cli, -error, "cannot make the folder %s: %s", path,
-		                err_text(-error));
-	}
-	return CLI_DONE;
-}
-
-static int
 own(struct init *init, const char *path, uid_t uid, gid_t gid, mode_t mode)
 {
 	/* Mode first: while the owner changes nobody may see more than after. */
@@ -327,8 +315,8 @@ run(struct init *init)
 {
 	int r = set_paths(init);
 
-	r = r == CLI_DONE ? make_folder(init, init->state) : r;
-	r = r == CLI_DONE ? make_folder(init, init->pki) : r;
+	r = r == CLI_DONE ? cli_make_folder(init->cli, init->state, 0750) : r;
+	r = r == CLI_DONE ? cli_make_folder(init->cli, init->pki, 0750) : r;
 	r = r == CLI_DONE ? collect_names(init) : r;
 	r = r == CLI_DONE ? make_ca(init) : r;
 	if (r == CLI_DONE && gateway_due(init)) {
