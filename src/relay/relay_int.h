@@ -28,6 +28,7 @@
 #define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
 #define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
 #define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
+#define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
 #define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
 #define LAST_DENIED_MAX 128u
 /* What the head of a PUBLISH may take at least, whatever packet_memory says. */
@@ -54,7 +55,7 @@ struct unit {
 	struct span body;  /* without */
 	uint32_t payload;  /* bytes that follow, of a PUBLISH */
 	bool held;         /* not in the caller's input: to be copied */
-	bool oversize;     /* a PUBLISH of the broker: head over packet_memory, cut after the identifier */
+	bool oversize;     /* a PUBLISH of the broker: its head is cut after the identifier */
 };
 
 /* A set of packet identifiers, sorted. Zero-initialise. */
@@ -68,24 +69,30 @@ int idset_add(struct idset *set, uint16_t id) MUST_CHECK; /* 0 or -ENOMEM */
 bool idset_remove(struct idset *set, uint16_t id); /* was it there? */
 void idset_clear(struct idset *set);
 
-/* What an alias stands for. The fields after `denied` are those of the rule. */
-struct alias {
+/* What a rule says of a publish, and so of every later one by alias. */
+struct terms {
 	bool denied; /* the other side does not know this definition */
 	uint8_t max_qos;
 	bool clear_retain;
 	uint32_t max_payload;
+};
+
+/* What an alias stands for. */
+struct alias {
+	struct terms terms;
 	uint16_t len;
 	uint8_t topic[];
 };
 
 struct aliases {
 	uint16_t max; /* highest alias allowed; 0 forbids */
+	bool unsure;  /* a definition may have been missed: an unknown alias is no fault */
 	struct alias **at;
 };
 
 struct alias *alias_get(const struct aliases *a, uint16_t number); /* NULL: undefined */
-/* Define with a copy of the topic; fields are copied from like (may be NULL). 0 or -ENOMEM. */
-int alias_set(struct aliases *a, uint16_t number, const struct alias *like,
+/* Define with a copy of the topic. 0 or -ENOMEM. */
+int alias_set(struct aliases *a, uint16_t number, struct terms terms,
               struct span topic) MUST_CHECK;
 void alias_clear(struct aliases *a);
 
@@ -259,6 +266,11 @@ struct fold *fold_new(const struct mqtt_filters *filters, enum mqtt_type answer)
 void fold_add(struct relay *r, struct fold *f);
 void fold_free(struct fold *f);
 void fold_free_all(struct relay *r);
+/*
+ * More filters in one packet than the session may have: each costs a walk
+ * over the table, so such a packet is not looked at.
+ */
+bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 /* The filters again, from the copy. */
 struct mqtt_filters fold_filters(const struct fold *f);
 /* Answer without the broker; takes f over but with ERR_FULL. */
