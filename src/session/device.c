@@ -98,11 +98,6 @@ ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *ce
 	if (conf->admission == CONF_ADMIT_CA) {
 		return TLS_ADMIT_YES;
 	}
-	if (row->state == REG_PENDING) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the device is known but not enrolled; enrol it with `gatewayctl enroll`");
-		return TLS_ADMIT_UNKNOWN;
-	}
 	if (row->fingerprint[0] != '\0' && strcmp(row->fingerprint, cert->fingerprint) != 0) {
 		snprintf(why, DEVICE_WHY_SIZE,
 		         "the certificate has another key than the one enrolled under this name; if "
