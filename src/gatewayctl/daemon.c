@@ -7,7 +7,7 @@
 
 #include "print.h"
 
-/* ---- status ----------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------- */
 
 static void
 print_listeners(FILE *out, const struct doc *listeners)
@@ -82,7 +82,7 @@ status_run(struct cli *cli)
 	return r < 0 ? cli_fail(cli, r, "%s", why) : cli_result(cli, doc, print_status);
 }
 
-/* ---- disconnect ---------------------------------------------------------------------------- */
+/* ---- disconnect --------------------------------------------------------- */
 
 static void
 print_disconnected(FILE *out, const struct doc *doc)
@@ -112,7 +112,7 @@ disconnect_run(struct cli *cli)
 	return cli_result(cli, doc, print_disconnected);
 }
 
-/* ---- reload ------------------------------------------------------------------------------------ */
+/* ---- reload ------------------------------------------------------------- */
 
 static void
 print_reload(FILE *out, const struct doc *doc)

@@ -30,7 +30,7 @@ struct enroll {
 	char *folder, *certificate, *ca; /* written for the owner */
 };
 
-/* ---- the request ------------------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 static int
 read_request(struct enroll *e, struct buf *out)
@@ -103,7 +103,7 @@ make_with_key(struct enroll *e)
 	return CLI_DONE;
 }
 
-/* ---- the identity, as gatewayd will find it --------------------------------------------------- */
+/* ---- the identity, as gatewayd will find it ----------------------------- */
 
 static struct span
 identity_of(const struct conf *conf, const struct pki_cert *cert)
@@ -152,7 +152,7 @@ find_identity(struct enroll *e)
 	return CLI_DONE;
 }
 
-/* ---- the register ----------------------------------------------------------------------------- */
+/* ---- the register ------------------------------------------------------- */
 
 static int
 set_labels(struct enroll *e)
@@ -218,7 +218,7 @@ enter(struct enroll *e)
 	               CLI_DONE;
 }
 
-/* ---- the files ---------------------------------------------------------------------------------- */
+/* ---- the files ---------------------------------------------------------- */
 
 static int
 make_folder(struct enroll *e, const char *name)
@@ -273,7 +273,7 @@ write_files(struct enroll *e)
 	               CLI_DONE;
 }
 
-/* ---- the report ------------------------------------------------------------------------------------ */
+/* ---- the report --------------------------------------------------------- */
 
 static void
 print_enrolled(FILE *out, const struct doc *doc)
@@ -439,7 +439,7 @@ report(struct enroll *e)
 	return cli_result(e->cli, doc, print_enrolled);
 }
 
-/* ---- the steps ------------------------------------------------------------------------------------------- */
+/* ---- the steps ---------------------------------------------------------- */
 
 static int
 check_options(struct enroll *e)

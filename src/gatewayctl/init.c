@@ -30,7 +30,7 @@ struct init {
 	int64_t ends; /* of the gateway certificate */
 };
 
-/* ---- places and owners -------------------------------------------------------------- */
+/* ---- places and owners -------------------------------------------------- */
 
 static int
 set_paths(struct init *init)
@@ -112,7 +112,7 @@ set_owners(struct init *init)
 	return r == CLI_DONE ? own(init, init->reg, uid, gid, 0660) : r;
 }
 
-/* ---- names ---------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 static int
 fail_name(struct init *init, int code, const char *name)
@@ -166,7 +166,7 @@ collect_names(struct init *init)
 	return r < 0 ? fail_name(init, r, name != NULL ? name : "") : CLI_DONE;
 }
 
-/* ---- certificates ------------------------------------------------------------------------ */
+/* ---- certificates ------------------------------------------------------- */
 
 static int
 make_ca(struct init *init)
@@ -256,7 +256,7 @@ make_register(struct init *init)
 	return CLI_DONE;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
+/* ---- the report --------------------------------------------------------- */
 
 static void
 print_table_of(FILE *out, const struct doc *doc)

@@ -2,6 +2,7 @@
 /* gatewayctl without its main(): text, tables, names, the command line, the table of commands. */
 #include "unit/cmocka_all.h"
 
+#include <ftw.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 
 #define NOW 1795429200 /* 2026-11-23 10:20 UTC */
 
-/* ---- text --------------------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------- */
 
 static void
 terminals_are_safe(void **state)
@@ -81,7 +82,7 @@ times_and_sizes_are_short(void **state)
 	clock_real();
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------- */
 
 static const struct column columns[] = {
 	{ "name", "NAME" },
@@ -163,7 +164,7 @@ a_record_leaves_out_what_is_optional(void **state)
 	doc_free(row);
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 static void
 names_are_checked_and_merged(void **state)
@@ -240,7 +241,7 @@ names_are_kept_in_a_file(void **state)
 	names_clear(&names);
 }
 
-/* ---- the command line -------------------------------------------------------------------------------- */
+/* ---- the command line --------------------------------------------------- */
 
 static int
 parse_line(struct cli *cli, const char *const *words, FILE *err)
@@ -346,7 +347,128 @@ labels_are_checked(void **state)
 	assert_false(label_valid("a=$x"));
 }
 
-/* ---- one table, told everywhere ----------------------------------------------------------------------------- */
+/* ---- commands without a daemon ------------------------------------------ */
+
+struct place {
+	char folder[32], conf[64];
+};
+
+/* Run a command line; the result in *out (the caller's), diagnostics swallowed. */
+static int
+run_line(const struct place *place, const char *const *words, char **out)
+{
+	const char *line[16] = { "gatewayctl", "-c", place->conf, "-o", "json" };
+	char *said = NULL;
+	size_t size, said_size;
+	struct cli cli;
+	FILE *err = open_memstream(&said, &said_size);
+	int r;
+
+	for (size_t i = 0; words[i] != NULL; i++) {
+		line[5 + i] = words[i];
+	}
+	*out = NULL;
+	r = parse_line(&cli, line, err);
+	cli.out = open_memstream(out, &size);
+	if (r == CLI_DONE) {
+		r = cli.command->run(&cli);
+	}
+	fclose(cli.out);
+	fclose(err);
+	conf_unref(&cli.conf);
+	free(cli.option);
+	free(cli.word);
+	free(said);
+	return r;
+}
+
+static void
+make_place(struct place *place)
+{
+	FILE *file;
+
+	*place = (struct place){ .folder = "/tmp/ctl-test-XXXXXX" };
+	assert_non_null(mkdtemp(place->folder));
+	snprintf(place->conf, sizeof place->conf, "%s/g.conf", place->folder);
+	file = fopen(place->conf, "w");
+	assert_non_null(file);
+	fprintf(file,
+	        "gateway = { state_directory = \"%s/state\"; control_socket = \"%s/c\"; };\n"
+	        "maps = ( { name = \"all\";\n"
+	        "  publish = ( { device = \"Home\"; broker = \"home/${identity}/${label.floor}\"; } );\n"
+	        "  subscribe = ( { device = \"in/#\"; broker = \"cmd/${identity}/#\"; } ); } );\n",
+	        place->folder, place->folder);
+	fclose(file);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* In order; each result must hold the text. */
+static void
+a_device_is_enrolled_shown_and_revoked(void **state)
+{
+	struct place place;
+	char key[64], folder[64];
+	const struct {
+		const char *words[11];
+		int result;
+		const char *holds;
+	} rows[] = {
+		{ { "devices" }, CLI_FAILED, "" }, /* no register yet */
+		{ { "init", "--name", "gw.example" }, CLI_DONE, "\"made\"" },
+		{ { "init" }, CLI_DONE, "\"gw.example\"" },
+		{ { "init" }, CLI_DONE, "\"gateway\":\t\"there already\"" },
+		{ { "init", "--name", "new.example" }, CLI_DONE, "for the names below" },
+		{ { "init", "--name", "no name" }, CLI_FAILED, "" },
+		{ { "enroll", "--name", "p1", "--key-out", key, "--out", folder, "-l", "floor=2" },
+		  CLI_DONE, "\"identity\":\t\"p1\"" },
+		{ { "enroll", "--name", "p1", "--key-out", key, "--out", folder }, CLI_FAILED, "" },
+		{ { "enroll", "--name", "a/b", "--key-out", key }, CLI_USAGE, "" },
+		{ { "devices" }, CLI_DONE, "\"state\":\t\"enrolled\"" },
+		{ { "devices", "--live" }, CLI_DONE, "\"devices\":\t[]" },
+		{ { "topics", "p1", "--publish", "Home" }, CLI_DONE, "\"home/p1/2\"" },
+		{ { "topics", "p1", "--publish", "Other" }, CLI_DONE, "\"allowed\":\tfalse" },
+		{ { "topics", "p1", "--publish", "+" }, CLI_DONE, "no valid topic name" },
+		{ { "topics", "p1", "--subscribe", "#" }, CLI_DONE, "\"cmd/p1/#\"" },
+		{ { "topics", "p2" }, CLI_FAILED, "" },
+		{ { "label", "p1", "floor=3", "x=" }, CLI_DONE, "p1" },
+		{ { "group", "p1", "pumps" }, CLI_DONE, "pumps" },
+		{ { "revoke", "p1" }, CLI_DONE, "revoked" },
+		{ { "devices", "show", "p1" }, CLI_DONE, "\"state\":\t\"revoked\"" },
+		{ { "devices", "show", "p1" }, CLI_DONE, "\"floor\":\t\"3\"" },
+		{ { "reinstate", "p1" }, CLI_DONE, "enrolled" },
+		{ { "devices", "remove", "p1" }, CLI_DONE, "removed" },
+		{ { "revoke", "p1" }, CLI_FAILED, "" },
+		{ { "status" }, CLI_NOT_RUNNING, "" },
+		{ { "disconnect", "p1" }, CLI_NOT_RUNNING, "" },
+		{ { "reload" }, CLI_NOT_RUNNING, "" },
+		{ { "config", "show" }, CLI_DONE, "gateway.state_directory" },
+	};
+
+	(void)state;
+	make_place(&place);
+	snprintf(folder, sizeof folder, "%s/p1", place.folder);
+	snprintf(key, sizeof key, "%s/p1/device.key", place.folder);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *out;
+		int r = run_line(&place, rows[i].words, &out);
+
+		if (r != rows[i].result || strstr(out, rows[i].holds) == NULL) {
+			fail_msg("%s (row %zu): %d, %s", rows[i].words[0], i, r, out);
+		}
+		free(out);
+	}
+	assert_int_equal(nftw(place.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* ---- one table, told everywhere ----------------------------------------- */
 
 static char *
 read_source(const char *name)
@@ -446,6 +568,7 @@ main(void)
 		cmocka_unit_test(command_lines_are_parsed),
 		cmocka_unit_test(options_may_be_repeated),
 		cmocka_unit_test(labels_are_checked),
+		cmocka_unit_test(a_device_is_enrolled_shown_and_revoked),
 		cmocka_unit_test(manual_and_completion_name_everything),
 		cmocka_unit_test(every_command_has_help_and_examples),
 	};

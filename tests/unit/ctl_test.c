@@ -26,7 +26,7 @@ text_of(struct buf *b)
 	return (char *)(uintptr_t)buf_span(b).ptr;
 }
 
-/* ---- documents ----------------------------------------------------------------------------- */
+/* ---- documents ---------------------------------------------------------- */
 
 static void
 strings_survive_yaml(void **state)
@@ -284,7 +284,7 @@ keys_of_a_map_are_limited(void **state)
 	buf_release(&text);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------- */
 
 static void
 frames_cut_anywhere_want_more(void **state)
