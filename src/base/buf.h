@@ -28,7 +28,8 @@ buf_len(const struct buf *b)
 static inline struct span
 buf_span(const struct buf *b)
 {
-	return span_of(b->memory + b->start, b->end - b->start);
+	/* An empty buffer has no memory, and NULL + 0 is undefined in C. */
+	return b->memory == NULL ? span_of(NULL, 0) : span_of(b->memory + b->start, buf_len(b));
 }
 
 /* Room for n more bytes at the end; *at is where they go. 0 or -ENOMEM. */

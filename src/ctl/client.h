@@ -14,6 +14,12 @@ struct ctl_client;
 int ctl_connect(const char *path, struct ctl_client **out, char *why) MUST_CHECK;
 void ctl_disconnect(struct ctl_client *client);
 /*
+ * The whole sentence of the last refusal (why holds its first 255 bytes; that
+ * of a refused reload has many lines). "" when the last call was no refusal.
+ * Valid until the next call.
+ */
+const char *ctl_refusal(const struct ctl_client *client);
+/*
  * Send a request { command: NAME, ... } (args is a map with further keys, may
  * be NULL, stays the caller's) and wait at most timeout_ms for the answer.
  * 0 and the document under "result"; the daemon's refusal comes back as its

@@ -33,13 +33,20 @@ struct ctl_command {
 };
 
 /*
+ * The process must ignore SIGPIPE: a client may leave before its answer.
+ *
  * Listens at path (0660, owner's group). Refuses when a live daemon answers
- * there, removes a stale socket. Commands end with name NULL and must outlive
+ * there, removes a stale socket (a lock file beside it, PATH.lock, settles the
+ * race of two daemons). To be called before other threads run, because the
+ * umask is the process's. Commands end with name NULL and must outlive
  * the server. why: 256 bytes.
  */
 int ctl_server_open(struct loop *loop, const char *path, const struct ctl_command *commands,
                     void *owner, struct ctl_server **out, char *why) MUST_CHECK;
-/* Stops listening, ends the clients after what is queued; done(owner) later. */
+/*
+ * Stops listening, ends the clients after what is queued; done(owner) later.
+ * Requests that are still open then may be answered all the same.
+ */
 void ctl_server_close(struct ctl_server *server, void (*done)(void *owner), void *owner);
 
 /* The reply is taken over. */

@@ -146,7 +146,7 @@ stream_accept(struct listener *l, struct stream *s)
 	return 0;
 }
 
-/* ---- opening and closing ------------------------------------------------------------ */
+/* ---- opening and closing ---------------------------------------------------------- */
 
 static int
 parse_address(const char *address, uint16_t port, struct sockaddr_storage *out, socklen_t *len)

@@ -22,7 +22,7 @@ ignore_sigpipe(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* ---- mailbox -------------------------------------------------------------------- */
+/* ---- mailbox ---------------------------------------------------------------------- */
 
 /* All mail, oldest first; *stopping as it was at that moment. */
 static struct loop_message *
@@ -87,7 +87,7 @@ loop_stop(struct loop *loop)
 	uv_async_send(&loop->wake);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------- */
 
 int
 loop_new(const char *name, struct loop **out)

@@ -123,7 +123,7 @@ stream_read(struct stream *s, bool on)
 	return rc;
 }
 
-/* ---- the end ----------------------------------------------------------------------- */
+/* ---- the end ---------------------------------------------------------------------- */
 
 void
 stream_report(struct stream *s, int error)
@@ -152,7 +152,7 @@ stream_fail(struct stream *s, int error)
 	}
 }
 
-/* ---- closing ------------------------------------------------------------------------ */
+/* ---- closing ---------------------------------------------------------------------- */
 
 static void
 handle_closed(uv_handle_t *handle)
@@ -279,7 +279,7 @@ stream_abort(struct stream *s)
 	stream_close(s);
 }
 
-/* ---- addresses ----------------------------------------------------------------------- */
+/* ---- addresses -------------------------------------------------------------------- */
 
 void
 stream_unmap(struct sockaddr_storage *address)

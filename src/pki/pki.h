@@ -53,6 +53,20 @@ void pki_cert_free(struct pki_cert *cert);
  */
 int pki_check_pair(const char *cert_file, const char *key_file, char *why) MUST_CHECK;
 
+/*
+ * What a BearSSL client needs to know of a CA: its subject as DER, byte for
+ * byte, and its key. Only CAs with an EC key on P-256, P-384 or P-521 have
+ * one here (ERR_DENIED else): the crypto chip verifies nothing but P-256.
+ */
+struct pki_anchor {
+	uint8_t subject[1024];
+	size_t subject_len;
+	uint8_t point[133]; /* uncompressed: 04 X Y */
+	size_t point_len;   /* 65 for P-256, 97, 133 */
+	unsigned curve;     /* BearSSL's (TLS's) number: 23, 24, 25 */
+};
+int pki_anchor_read_file(const char *file, struct pki_anchor *out, char *why) MUST_CHECK;
+
 /* ---- making: used by gatewayctl only --------------------------------------------- */
 
 struct pki_names {

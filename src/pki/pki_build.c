@@ -41,7 +41,8 @@ set_serial(X509 *x509)
 	BIGNUM *number = BN_new();
 	int rc = ERR_CRYPTO;
 
-	if (number != NULL && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+	if (number != NULL &&
+	    BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
 	    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x509)) != NULL) {
 		rc = 0;
 	}
@@ -72,16 +73,16 @@ int
 pki_build_subject(X509 *x509, int nid, struct span text)
 {
 	return X509_NAME_add_entry_by_NID(X509_get_subject_name(x509), nid, MBSTRING_UTF8, text.ptr,
-	                                  (int)text.len, -1, 0) == 1 ?
-	               0 :
-	               ERR_CRYPTO;
+					  (int)text.len, -1, 0) == 1
+		       ? 0
+		       : ERR_CRYPTO;
 }
 
 static int
 add_extension(X509 *x509, int nid, void *value, bool critical)
 {
-	return X509_add1_ext_i2d(x509, nid, value, critical, X509V3_ADD_DEFAULT) == 1 ? 0 :
-	                                                                               ERR_CRYPTO;
+	return X509_add1_ext_i2d(x509, nid, value, critical, X509V3_ADD_DEFAULT) == 1 ? 0
+										      : ERR_CRYPTO;
 }
 
 int
@@ -264,7 +265,7 @@ pki_signature_short(struct span ecdsa)
 	const unsigned char *at = ecdsa.ptr;
 	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)ecdsa.len);
 	bool is_short = sig != NULL && BN_num_bits(ECDSA_SIG_get0_r(sig)) <= SHORT_BITS &&
-	                BN_num_bits(ECDSA_SIG_get0_s(sig)) <= SHORT_BITS;
+			BN_num_bits(ECDSA_SIG_get0_s(sig)) <= SHORT_BITS;
 
 	ECDSA_SIG_free(sig);
 	ERR_clear_error();
@@ -336,6 +337,6 @@ pki_build_key_pem(const EVP_PKEY *key, struct buf *pem)
 	if (bio == NULL) {
 		return -ENOMEM;
 	}
-	return take_text(bio, PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1,
-	                 pem);
+	return take_text(
+		bio, PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1, pem);
 }

@@ -172,9 +172,9 @@ pki_key_read(const char *file, EVP_PKEY **key, char *why)
 	}
 	if (asked) {
 		return pki_fail(why, ERR_MALFORMED,
-		                "%s is protected by a pass phrase, which is not supported. Remove "
-		                "it: openssl pkey -in OLD -out NEW.",
-		                file);
+				"%s is protected by a pass phrase, which is not supported. Remove "
+				"it: openssl pkey -in OLD -out NEW.",
+				file);
 	}
 	return pki_fail(why, ERR_MALFORMED, "%s holds no private key in PEM form.", file);
 }
@@ -220,7 +220,8 @@ set_owner(int fd, const char *file, const char *folder, unsigned mode)
 	struct stat old, parent;
 
 	if (stat(file, &old) == 0) {
-		if (fchown(fd, old.st_uid, old.st_gid) != 0 && fchown(fd, (uid_t)-1, old.st_gid) != 0) {
+		if (fchown(fd, old.st_uid, old.st_gid) != 0 &&
+		    fchown(fd, (uid_t)-1, old.st_gid) != 0) {
 			return;
 		}
 	} else if ((mode & 070) != 0 && stat(folder, &parent) == 0) {
@@ -247,7 +248,7 @@ write_all(int fd, struct span content)
 /* The content under a temporary name, complete and on the disk. */
 static int
 write_temporary(char *temporary, const char *file, const char *folder, unsigned mode,
-                struct span content)
+		struct span content)
 {
 	int saved, fd = mkostemp(temporary, O_CLOEXEC); /* made with mode 0600 */
 

@@ -176,7 +176,7 @@ name_of_request(const struct pki_request *request, struct buf *text, struct span
 
 	if (cn == NULL || ASN1_STRING_length(cn) == 0) {
 		return pki_fail(why, ERR_UNSAFE,
-		                "The request has no common name; give one with --name.");
+				"The request has no common name; give one with --name.");
 	}
 	rc = pki_text_append(text, cn, &len);
 	if (rc == -ENOMEM) {
@@ -184,8 +184,8 @@ name_of_request(const struct pki_request *request, struct buf *text, struct span
 	}
 	if (rc != 0) {
 		return pki_fail(why, ERR_UNSAFE,
-		                "The common name of the request cannot be read as text; give one "
-		                "with --name.");
+				"The common name of the request cannot be read as text; give one "
+				"with --name.");
 	}
 	*name = span_head(buf_span(text), len);
 	return 0;
@@ -193,7 +193,7 @@ name_of_request(const struct pki_request *request, struct buf *text, struct span
 
 int
 pki_sign_request(const char *folder, struct span text, const char *name, unsigned days,
-                 struct pki_issued *out, char *why)
+		 struct pki_issued *out, char *why)
 {
 	struct pki_request request = { 0 };
 	struct pki_ca ca = { 0 };
@@ -227,15 +227,15 @@ write_new_key(const char *file, const EVP_PKEY *key, char *why)
 	struct buf pem = { 0 };
 	int rc = pki_build_key_pem(key, &pem);
 
-	rc = rc == 0 ? pki_file_create(file, 0600, buf_span(&pem), why) :
-	               pki_fail(why, rc, "Cannot write the key: %s.", err_text(rc));
+	rc = rc == 0 ? pki_file_create(file, 0600, buf_span(&pem), why)
+		     : pki_fail(why, rc, "Cannot write the key: %s.", err_text(rc));
 	pki_wipe(&pem);
 	return rc;
 }
 
 int
 pki_make_device(const char *folder, const char *name, const char *key_file, unsigned days,
-                struct pki_issued *out, char *why)
+		struct pki_issued *out, char *why)
 {
 	struct pki_issued issued = { 0 };
 	struct pki_ca ca = { 0 };
@@ -247,8 +247,8 @@ pki_make_device(const char *folder, const char *name, const char *key_file, unsi
 	}
 	if (rc == 0) {
 		order.key = pki_key_new();
-		rc = order.key != NULL ? issue(&order, &issued, why) :
-		                         pki_fail(why, ERR_CRYPTO, "Cannot make a key.");
+		rc = order.key != NULL ? issue(&order, &issued, why)
+				       : pki_fail(why, ERR_CRYPTO, "Cannot make a key.");
 	}
 	/* Last, so that a failure leaves nothing behind. */
 	if (rc == 0) {

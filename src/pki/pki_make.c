@@ -91,9 +91,9 @@ check_ca_name(const char *name, char *why)
 
 	if (s.len == 0 || s.len > PKI_NAME_MAX || !utf8_valid_strict(s)) {
 		return pki_fail(why, ERR_UNSAFE,
-		                "The name of the CA must be 1 to %d bytes of UTF-8 without control "
-		                "characters.",
-		                PKI_NAME_MAX);
+				"The name of the CA must be 1 to %d bytes of UTF-8 without control "
+				"characters.",
+				PKI_NAME_MAX);
 	}
 	return 0;
 }
@@ -114,7 +114,7 @@ pki_make_ca(const char *folder, const char *common_name, unsigned days, char *wh
 	if (exists(key_file) || exists(cert_file)) {
 		/* Every device in the field trusts the old one. */
 		return pki_fail(why, ERR_EXISTS, "%s exists already; a CA is never replaced.",
-		                exists(key_file) ? key_file : cert_file);
+				exists(key_file) ? key_file : cert_file);
 	}
 	key = pki_key_new();
 	rc = key != NULL ? build_ca(key, common_name, days, &x509) : ERR_CRYPTO;
@@ -142,7 +142,8 @@ check_ca(const char *file, struct pki_ca *ca, char *why)
 
 	if (X509_check_ca(ca->x509) == 0) {
 		return pki_fail(why, ERR_DENIED,
-		                "%s is not the certificate of a CA (basicConstraints or keyUsage).", file);
+				"%s is not the certificate of a CA (basicConstraints or keyUsage).",
+				file);
 	}
 	rc = pki_cert_of(ca->x509, NULL, &cert);
 	if (rc != 0) {
@@ -154,7 +155,7 @@ check_ca(const char *file, struct pki_ca *ca, char *why)
 		char text[CLOCK_TEXT_SIZE];
 
 		return pki_fail(why, ERR_DENIED, "The CA expired at %s: %s.",
-		                clock_text(ca->not_after, text), file);
+				clock_text(ca->not_after, text), file);
 	}
 	return 0;
 }
@@ -219,26 +220,29 @@ check_names(const struct pki_names *names, const char **first, char *why)
 	}
 	for (size_t i = 0; i < names->dns_count; i++) {
 		if (!is_host_name(names->dns[i]) && pki_ip_parse(names->dns[i], bytes) == 0) {
-			return pki_fail(why, ERR_UNSAFE, "\"%.64s\" is no host name.", names->dns[i]);
+			return pki_fail(why, ERR_UNSAFE, "\"%.64s\" is no host name.",
+					names->dns[i]);
 		}
 	}
 	for (size_t i = 0; i < names->ip_count; i++) {
 		if (pki_ip_parse(names->ip[i], bytes) == 0) {
-			return pki_fail(why, ERR_UNSAFE, "\"%.64s\" is no IP address.", names->ip[i]);
+			return pki_fail(why, ERR_UNSAFE, "\"%.64s\" is no IP address.",
+					names->ip[i]);
 		}
 	}
 	*first = names->dns_count > 0 ? names->dns[0] : names->ip[0];
 	if (strlen(*first) > PKI_NAME_MAX) {
-		return pki_fail(why, ERR_UNSAFE,
-		                "The first name is longer than %d characters; name a shorter one first.",
-		                PKI_NAME_MAX);
+		return pki_fail(
+			why, ERR_UNSAFE,
+			"The first name is longer than %d characters; name a shorter one first.",
+			PKI_NAME_MAX);
 	}
 	return 0;
 }
 
 static int
 build_gateway(const struct pki_ca *ca, EVP_PKEY *key, const char *first,
-              const struct pki_names *names, int64_t not_before, unsigned days, X509 **out)
+	      const struct pki_names *names, int64_t not_before, unsigned days, X509 **out)
 {
 	int64_t end = pki_end(days > 0 ? days : GATEWAY_DAYS, ca->not_after);
 	X509 *x509;
@@ -290,7 +294,7 @@ gateway_key(const char *file, bool keep, EVP_PKEY **key, bool *is_new, char *why
 		EVP_PKEY_free(*key);
 		*key = NULL;
 		rc = pki_fail(why, ERR_DENIED,
-		              "%s is not a P-256 key, and boards can verify no other.", file);
+			      "%s is not a P-256 key, and boards can verify no other.", file);
 	}
 	return rc;
 }
@@ -325,7 +329,7 @@ write_gateway(const char *folder, EVP_PKEY *new_key, const X509 *x509, char *why
 
 int
 pki_make_gateway(const char *folder, const struct pki_names *names, int64_t not_before,
-                 unsigned days, bool keep_key, char *why)
+		 unsigned days, bool keep_key, char *why)
 {
 	char key_file[PATH_MAX];
 	const char *first = NULL;
@@ -375,7 +379,7 @@ check_dates(const char *file, const X509 *x509, char *why)
 	pki_cert_free(cert);
 	if (end < clock_wall()) {
 		return pki_fail(why, ERR_DENIED, "%s expired at %s; make a new one.", file,
-		                clock_text(end, text));
+				clock_text(end, text));
 	}
 	return 0;
 }

@@ -67,8 +67,9 @@ is_kind(struct span found, const char *kind)
 {
 	struct span old = span_str("NEW ");
 
-	return span_eq_str(found, kind) || (found.len > old.len && span_eq(span_head(found, old.len), old) &&
-	                                    span_eq_str(span_skip(found, old.len), kind));
+	return span_eq_str(found, kind) ||
+	       (found.len > old.len && span_eq(span_head(found, old.len), old) &&
+		span_eq_str(span_skip(found, old.len), kind));
 }
 
 /* Base64 without line ends into the buffer. */
@@ -130,13 +131,15 @@ unwrap_block(struct span text, const char *kind, const char *what, struct buf *d
 	int rc = join(&text, kind, &base64);
 
 	if (rc == ERR_MORE) {
-		rc = pki_fail(why, ERR_MALFORMED, "%s is cut off: the line -----END %s----- is missing.",
-		              what, kind);
+		rc = pki_fail(why, ERR_MALFORMED,
+			      "%s is cut off: the line -----END %s----- is missing.", what, kind);
 	} else if (rc == 0) {
 		rc = decode(buf_span(&base64), der);
 		if (rc != 0) {
-			(void)pki_fail(why, rc, "%s is damaged: the text between the BEGIN and END "
-			               "lines is not base64.", what);
+			(void)pki_fail(why, rc,
+				       "%s is damaged: the text between the BEGIN and END "
+				       "lines is not base64.",
+				       what);
 		}
 	}
 	buf_release(&base64);
@@ -166,18 +169,18 @@ pki_unwrap(struct span text, const char *kind, const char *what, struct buf *der
 		bool request = is_kind(other, "CERTIFICATE REQUEST");
 
 		return pki_fail(why, ERR_MALFORMED, "%s holds a %s where a %s is needed.", what,
-		                request                             ? "certificate request" :
-		                span_eq_str(other, "CERTIFICATE")   ? "certificate" :
-		                                                      "key or something else",
-		                strcmp(kind, "CERTIFICATE") == 0 ? "certificate" :
-		                                                   "certificate request");
+				request                             ? "certificate request"
+				: span_eq_str(other, "CERTIFICATE") ? "certificate"
+								    : "key or something else",
+				strcmp(kind, "CERTIFICATE") == 0 ? "certificate"
+								 : "certificate request");
 	}
 	if (text.ptr[0] != 0x30 || text.len < 2 || (text.ptr[1] < 0x80 && isprint(text.ptr[1]))) {
 		return pki_fail(why, ERR_MALFORMED,
-		                "%s holds no %s: the line -----BEGIN %s----- was not found.", what,
-		                strcmp(kind, "CERTIFICATE") == 0 ? "certificate" :
-		                                                   "certificate request",
-		                kind);
+				"%s holds no %s: the line -----BEGIN %s----- was not found.", what,
+				strcmp(kind, "CERTIFICATE") == 0 ? "certificate"
+								 : "certificate request",
+				kind);
 	}
 	return buf_append(der, text);
 }

@@ -140,8 +140,8 @@ pki_text_append(struct buf *text, const ASN1_STRING *string, size_t *len)
 		return ERR_LIMIT;
 	}
 	if (is_ascii_type(type) || type == V_ASN1_UTF8STRING) {
-		return append_checked(
-			text, span_of(ASN1_STRING_get0_data(string), (size_t)size), len);
+		return append_checked(text, span_of(ASN1_STRING_get0_data(string), (size_t)size),
+				      len);
 	}
 	size = ASN1_STRING_to_UTF8(&utf8, string);
 	if (size < 0) {
@@ -267,7 +267,7 @@ curve_text(const char *group)
 	static const struct {
 		const char *group, *text;
 	} rows[] = {
-		{ "prime256v1", "P-256" }, { "P-256", "P-256" }, { "secp384r1", "P-384" },
+		{ "prime256v1", "P-256" }, { "P-256", "P-256" },     { "secp384r1", "P-384" },
 		{ "P-384", "P-384" },      { "secp521r1", "P-521" }, { "P-521", "P-521" },
 	};
 
@@ -313,7 +313,7 @@ pki_key_is_p256(EVP_PKEY *key)
 	}
 	/* BearSSL and the crypto chip know curves by name only. */
 	(void)EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
-	                             &explicit_parameters);
+				     &explicit_parameters);
 	return explicit_parameters == 0;
 }
 
@@ -348,8 +348,8 @@ add_hashes(struct collector *c, const X509 *x509)
 		return rc;
 	}
 	len = i2d_X509(x509, &der);
-	rc = len > 0 ? hash_text(c, span_of(der, (size_t)len), c->cert.certificate_hash) :
-	               ERR_MALFORMED;
+	rc = len > 0 ? hash_text(c, span_of(der, (size_t)len), c->cert.certificate_hash)
+		     : ERR_MALFORMED;
 	OPENSSL_free(der);
 	return rc;
 }
@@ -383,7 +383,7 @@ add_facts(struct collector *c, const X509 *x509)
 	c->cert.is_ca = (X509_get_extension_flags(cached) & EXFLAG_CA) != 0;
 	/* Equal names prove nothing: hand-made CAs and servers often share one. */
 	c->cert.self_signed = key != NULL && EVP_PKEY_get_bits(key) <= SELF_SIGNED_BITS_MAX &&
-	                      X509_self_signed(cached, 1) == 1;
+			      X509_self_signed(cached, 1) == 1;
 	pki_key_type(key, type, sizeof type);
 	rc = read_date(X509_get0_notBefore(x509), &c->cert.not_before);
 	if (rc == 0) {
@@ -428,7 +428,7 @@ pack(const struct collector *c)
 	base[text.len] = '\0';
 
 	struct span *all[] = { &cert->subject, &cert->issuer,    &cert->cn,     &cert->san_dns,
-		               &cert->san_uri, &cert->issuer_cn, &cert->serial, &cert->key_type };
+			       &cert->san_uri, &cert->issuer_cn, &cert->serial, &cert->key_type };
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		/* No text at all is the empty text at the very end. */
@@ -488,9 +488,9 @@ pki_cert_read_file(const char *file, struct pki_cert **out, char *why)
 	}
 	rc = pki_cert_of(x509, NULL, out);
 	X509_free(x509);
-	return rc == 0 ? 0 :
-	                 pki_fail(why, rc, "%s: the certificate cannot be used (%s).", file,
-	                          err_text(rc));
+	return rc == 0 ? 0
+		       : pki_fail(why, rc, "%s: the certificate cannot be used (%s).", file,
+				  err_text(rc));
 }
 
 void

@@ -37,9 +37,9 @@ check_name_is_no_address(struct span name, char *why)
 	}
 	/* A mistake of people who fill in the server's address here. */
 	return pki_fail(why, ERR_UNSAFE,
-	                "The name \"%s\" is an address; a device needs a name of its own, for "
-	                "instance the serial number of its crypto chip. Give one with --name.",
-	                text);
+			"The name \"%s\" is an address; a device needs a name of its own, for "
+			"instance the serial number of its crypto chip. Give one with --name.",
+			text);
 }
 
 int
@@ -51,21 +51,21 @@ pki_name_check(struct span name, char *why)
 	/* The name becomes a level of topics, as topic_value_safe() has it. */
 	if (!utf8_valid_strict(name)) {
 		return pki_fail(why, ERR_UNSAFE,
-		                "The name of the device has control characters or is not UTF-8.");
+				"The name of the device has control characters or is not UTF-8.");
 	}
 	for (size_t i = 0; i < name.len; i++) {
 		if (memchr("+#/$", name.ptr[i], 4) != NULL) {
 			return pki_fail(why, ERR_UNSAFE,
-			                "The name of the device contains \"%c\"; the characters "
-			                "+ # / $ have a meaning in topics.",
-			                name.ptr[i]);
+					"The name of the device contains \"%c\"; the characters "
+					"+ # / $ have a meaning in topics.",
+					name.ptr[i]);
 		}
 	}
 	if (name.len > PKI_NAME_MAX) {
 		return pki_fail(why, ERR_UNSAFE,
-		                "The name of the device is %zu bytes long; a common name holds at "
-		                "most %d.",
-		                name.len, PKI_NAME_MAX);
+				"The name of the device is %zu bytes long; a common name holds at "
+				"most %d.",
+				name.len, PKI_NAME_MAX);
 	}
 	return check_name_is_no_address(name, why);
 }
@@ -102,7 +102,7 @@ key_is_strong(EVP_PKEY *key)
 		int explicit_parameters = 0;
 
 		(void)EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
-		                             &explicit_parameters);
+					     &explicit_parameters);
 		return explicit_parameters == 0;
 	}
 	return strcmp(type, "Ed25519") == 0 || pki_key_is_p256(key);
@@ -115,16 +115,18 @@ check_key(EVP_PKEY *key, char *why)
 
 	if (key == NULL) {
 		return pki_fail(why, ERR_MALFORMED,
-		                THE_REQUEST " has a public key that is damaged or of an unknown kind.");
+				THE_REQUEST
+				" has a public key that is damaged or of an unknown kind.");
 	}
 	if (key_is_strong(key)) {
 		return 0;
 	}
 	pki_key_type(key, type, sizeof type);
 	return pki_fail(why, ERR_DENIED,
-	                THE_REQUEST " has a key of the kind \"%s\"; P-256 (as the crypto chip makes), "
-	                "P-384, Ed25519 and RSA of 2048 to 8192 bits are accepted.",
-	                type);
+			THE_REQUEST
+			" has a key of the kind \"%s\"; P-256 (as the crypto chip makes), "
+			"P-384, Ed25519 and RSA of 2048 to 8192 bits are accepted.",
+			type);
 }
 
 static int
@@ -139,12 +141,13 @@ check_signature(X509_REQ *req, EVP_PKEY *key, size_t length, char *why)
 	 */
 	if (length > 0 && length % 64 == 0) {
 		return pki_fail(why, ERR_CRYPTO,
-		                "The board's request is damaged by a known library fault; make the "
-		                "common name one character longer.");
+				"The board's request is damaged by a known library fault; make the "
+				"common name one character longer.");
 	}
-	return pki_fail(why, ERR_CRYPTO,
-	                "The signature of the request is wrong: it was damaged while it was copied, "
-	                "or the crypto chip failed. Make and copy it again.");
+	return pki_fail(
+		why, ERR_CRYPTO,
+		"The signature of the request is wrong: it was damaged while it was copied, "
+		"or the crypto chip failed. Make and copy it again.");
 }
 
 static int
@@ -181,7 +184,7 @@ pki_request_read(struct span text, struct pki_request *out, char *why)
 		req = d2i_X509_REQ(NULL, &at, (long)bytes.len);
 		if (req == NULL) {
 			rc = pki_fail(why, ERR_MALFORMED,
-			              THE_REQUEST " is damaged or cut off. Copy it again, whole.");
+				      THE_REQUEST " is damaged or cut off. Copy it again, whole.");
 		} else if (at != bytes.ptr + bytes.len) {
 			rc = pki_fail(why, ERR_MALFORMED, THE_REQUEST " has bytes after its end.");
 		} else {

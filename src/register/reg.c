@@ -17,8 +17,8 @@ const char *
 reg_state_text(enum reg_state state)
 {
 	switch (state) {
-#define X(name, text)    \
-	case REG_##name: \
+#define X(name, text)                                                                              \
+	case REG_##name:                                                                           \
 		return text;
 		REG_STATE_LIST(X)
 #undef X
@@ -29,9 +29,9 @@ reg_state_text(enum reg_state state)
 int
 reg_state_parse(const char *text)
 {
-#define X(name, its_text)                    \
-	if (strcmp(text, its_text) == 0) { \
-		return REG_##name;         \
+#define X(name, its_text)                                                                          \
+	if (strcmp(text, its_text) == 0) {                                                         \
+		return REG_##name;                                                                 \
 	}
 	REG_STATE_LIST(X)
 #undef X
@@ -63,7 +63,7 @@ reg_failed(struct reg *reg, int code)
 		break;
 	default:
 		snprintf(reg->error, sizeof reg->error, "The register failed: %s.",
-		         reg->db != NULL ? sqlite3_errmsg(reg->db) : sqlite3_errstr(code));
+			 reg->db != NULL ? sqlite3_errmsg(reg->db) : sqlite3_errstr(code));
 		return ERR_DATABASE;
 	}
 	snprintf(reg->error, sizeof reg->error, "%s", sentence);
@@ -88,7 +88,7 @@ reg_statement(struct reg *reg, enum reg_sql sql)
 
 	if (reg->statements[sql] == NULL) {
 		rc = sqlite3_prepare_v3(reg->db, texts[sql], -1, SQLITE_PREPARE_PERSISTENT,
-		                        &reg->statements[sql], NULL);
+					&reg->statements[sql], NULL);
 		if (rc != SQLITE_OK) {
 			(void)reg_failed(reg, rc);
 			return NULL;
@@ -110,7 +110,7 @@ reg_bind_text(sqlite3_stmt *statement, int at, struct span text)
 {
 	/* NULL would become an SQL NULL. A failure shows as one in the step. */
 	(void)sqlite3_bind_text64(statement, at, text.len > 0 ? (const char *)text.ptr : "",
-	                          text.len, SQLITE_STATIC, SQLITE_UTF8);
+				  text.len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 void
@@ -175,8 +175,8 @@ reg_begin(struct reg *reg, bool durable)
 	 * which they belong to, loses far more then.
 	 */
 	if (reg->durable != durable) {
-		rc = run_text(reg, durable ? "PRAGMA synchronous = FULL" :
-		                             "PRAGMA synchronous = NORMAL");
+		rc = run_text(reg, durable ? "PRAGMA synchronous = FULL"
+					   : "PRAGMA synchronous = NORMAL");
 		if (rc == 0) {
 			reg->durable = durable;
 		}
@@ -262,8 +262,9 @@ make_file(const char *file, char *why)
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0) {
 		rc = -errno;
-		return fail(why, rc, file, "the register cannot be made in its folder (does it "
-		            "exist, and may you write there?).");
+		return fail(why, rc, file,
+			    "the register cannot be made in its folder (does it "
+			    "exist, and may you write there?).");
 	}
 	/* Root makes it for the daemon; anybody else keeps his own. */
 	if (stat(dirname(copy), &folder) != 0 ||
@@ -297,8 +298,8 @@ check_file(const char *file, enum reg_mode mode, char *why)
 	}
 	if (faccessat(AT_FDCWD, file, need, AT_EACCESS) != 0) {
 		return fail(why, -EACCES, file,
-		            mode == REG_READ ? "you may not read the register." :
-		                               "you may not write the register.");
+			    mode == REG_READ ? "you may not read the register."
+					     : "you may not write the register.");
 	}
 	return 0;
 }
@@ -324,14 +325,14 @@ configure(struct reg *reg)
 	}
 	reg->durable = true;
 	return run_text(reg, "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
-	                     "PRAGMA journal_size_limit = 4194304;");
+			     "PRAGMA journal_size_limit = 4194304;");
 }
 
 static int
 open_database(struct reg *reg, const char *file, enum reg_mode mode, char *why)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-	            SQLITE_OPEN_EXRESCODE;
+		    SQLITE_OPEN_EXRESCODE;
 	int rc = sqlite3_open_v2(file, &reg->db, flags, NULL);
 
 	if (rc != SQLITE_OK) {

@@ -79,7 +79,8 @@ struct reg_device {
  * of that name. 0, ERR_NOT_FOUND, ERR_DATABASE.
  */
 int reg_find(struct reg *reg, struct span name, struct reg_device *out) MUST_CHECK;
-int reg_find_fingerprint(struct reg *reg, const char *fingerprint, struct reg_device *out) MUST_CHECK;
+int reg_find_fingerprint(struct reg *reg, const char *fingerprint,
+                         struct reg_device *out) MUST_CHECK;
 /*
  * Enrol: insert or, for the same key, renew (dates, serial, hash, state
  * enrolled, group when not empty). *renewed says which. ERR_EXISTS: the name

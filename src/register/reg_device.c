@@ -275,8 +275,8 @@ read_certificate(sqlite3_stmt *s, struct reg_certificate *out)
 
 int
 reg_certificate_each(struct reg *reg, struct span device,
-                     int (*each)(void *owner, const struct reg_certificate *certificate),
-                     void *owner)
+		     int (*each)(void *owner, const struct reg_certificate *certificate),
+		     void *owner)
 {
 	sqlite3_stmt *s = reg_statement(reg, REG_SQL_CERTIFICATES);
 	int step, rc = 0;

@@ -88,7 +88,7 @@ gather_label(sqlite3_stmt *s, struct buf *rows)
 
 int
 reg_label_each(struct reg *reg, struct span name,
-               int (*each)(void *owner, struct span label, struct span value), void *owner)
+	       int (*each)(void *owner, struct span label, struct span value), void *owner)
 {
 	sqlite3_stmt *s = reg_statement(reg, REG_SQL_LABELS);
 	struct buf rows = { 0 };
@@ -184,7 +184,7 @@ gather_subscription(sqlite3_stmt *s, struct buf *rows)
 
 int
 reg_subscription_each(struct reg *reg, struct span client_id,
-                      int (*each)(void *owner, const struct reg_subscription *s), void *owner)
+		      int (*each)(void *owner, const struct reg_subscription *s), void *owner)
 {
 	sqlite3_stmt *s = reg_statement(reg, REG_SQL_SUBSCRIPTIONS);
 	struct buf rows = { 0 };

@@ -116,7 +116,7 @@ number(struct reg *reg, const char *sql, int64_t *out)
 static int
 check_owner(struct reg *reg, const char *file, int64_t *version, char *why)
 {
-	int64_t application, tables;
+	int64_t application = 0, tables = 0;
 	int rc = number(reg, "PRAGMA application_id", &application);
 
 	if (rc == 0) {
@@ -128,15 +128,16 @@ check_owner(struct reg *reg, const char *file, int64_t *version, char *why)
 	if (rc != 0) {
 		return rc;
 	}
-	if (application != REG_APPLICATION_ID && (application != 0 || tables != 0 || *version != 0)) {
+	if (application != REG_APPLICATION_ID &&
+	    (application != 0 || tables != 0 || *version != 0)) {
 		snprintf(reg->error, sizeof reg->error,
 		         "This is the database of another program, not a register.");
 		return ERR_DATABASE;
 	}
 	if (*version > LAYOUT) {
 		snprintf(why, REG_WHY_SIZE,
-		         "%.120s: made by a newer release (layout %d, this release knows %d).", file,
-		         (int)*version, LAYOUT);
+		         "%.120s: made by a newer release (layout %d, this release knows %d).",
+		         file, (int)*version, LAYOUT);
 		return ERR_VERSION;
 	}
 	return 0;
@@ -164,7 +165,7 @@ static int
 migrate(struct reg *reg)
 {
 	char text[64];
-	int64_t version;
+	int64_t version = 0;
 	int rc = reg_begin(reg, true);
 
 	if (rc != 0) {
@@ -195,7 +196,8 @@ reg_schema_ensure(struct reg *reg, const char *file, char *why)
 	if (rc != 0 || sqlite3_db_readonly(reg->db, "main") == 1) {
 		if (rc == 0 && version < LAYOUT) {
 			snprintf(why, REG_WHY_SIZE,
-			         "%.120s: made by an older release, and you may not update it.", file);
+			         "%.120s: made by an older release, and you may not update it.",
+			         file);
 			rc = ERR_VERSION;
 		}
 		return rc;

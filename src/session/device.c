@@ -99,7 +99,8 @@ ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *ce
 		return TLS_ADMIT_YES;
 	}
 	if (row->state == REG_PENDING) {
-		snprintf(why, DEVICE_WHY_SIZE, "the device waits for approval");
+		snprintf(why, DEVICE_WHY_SIZE,
+		         "the device is known but not enrolled; enrol it with `gatewayctl enroll`");
 		return TLS_ADMIT_UNKNOWN;
 	}
 	if (row->fingerprint[0] != '\0' && strcmp(row->fingerprint, cert->fingerprint) != 0) {

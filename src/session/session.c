@@ -185,7 +185,6 @@ deadline_passed(void *owner)
 		session_end(s, MQTT_UNSPECIFIED_ERROR, "sent no CONNECT within limits.connect_timeout");
 		break;
 	case SESSION_DIAL:
-		metric_add(&s->worker->metrics, METRIC_BROKER_UNAVAILABLE, 1);
 		relay_upstream_failed(s->relay, &out);
 		session_flush(s);
 		session_finish(s, "the broker sent no CONNACK within upstream.connect_timeout");

@@ -65,7 +65,6 @@ upstream_failed(struct session *s, const char *why)
 {
 	struct relay_out out = session_out(s);
 
-	metric_add(&s->worker->metrics, METRIC_BROKER_UNAVAILABLE, 1);
 	relay_upstream_failed(s->relay, &out);
 	session_flush(s);
 	session_finish(s, why);
@@ -175,7 +174,9 @@ upstream_ended(void *owner, int error)
 		return;
 	}
 	replaced = newest_superseded(s->worker->shared->newest, &s->newest);
-	metric_add(&s->worker->metrics, replaced ? METRIC_TAKEN_OVER : METRIC_UPSTREAM_LOST, 1);
+	if (replaced) {
+		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+	}
 	relay_upstream_ended(s->relay, replaced, &out);
 	session_flush(s);
 	session_finish(s, NULL);

@@ -14,7 +14,7 @@
 /* A real handshake takes 1 to 4 KiB, a long chain up to 16 KiB more. */
 #define HANDSHAKE_MAX 49152
 
-/* ---- the BIO ----------------------------------------------------------------------- */
+/* ---- the BIO --------------------------------------------------------------------------- */
 
 static void
 keep_head(struct tls *tls, struct span taken)
@@ -92,7 +92,8 @@ tls_bio_method(void)
 	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "span");
 
 	if (method != NULL &&
-	    (BIO_meth_set_read(method, bio_read) != 1 || BIO_meth_set_write(method, bio_write) != 1 ||
+	    (BIO_meth_set_read(method, bio_read) != 1 ||
+	     BIO_meth_set_write(method, bio_write) != 1 ||
 	     BIO_meth_set_ctrl(method, bio_ctrl) != 1)) {
 		BIO_meth_free(method);
 		method = NULL;
@@ -100,7 +101,7 @@ tls_bio_method(void)
 	return method;
 }
 
-/* ---- life --------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------ */
 
 int
 tls_new(struct tls_context *context, void *owner, struct tls **out)
@@ -147,7 +148,7 @@ tls_free(struct tls *tls)
 	free(tls);
 }
 
-/* ---- in --------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------- */
 
 void
 tls_lend(struct tls *tls, struct span cipher)
@@ -274,7 +275,7 @@ tls_pending(const struct tls *tls)
 	return tls->state == TLS_OPEN && SSL_pending(tls->ssl) > 0;
 }
 
-/* ---- out --------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------- */
 
 static int
 encrypt(struct tls *tls, struct span plain)
@@ -356,7 +357,7 @@ tls_shutdown(struct tls *tls, struct buf *out)
 	}
 }
 
-/* ---- facts --------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------- */
 
 enum tls_state
 tls_state(const struct tls *tls)

@@ -16,6 +16,8 @@
 #include <openssl/provider.h>
 #include <openssl/x509v3.h>
 
+#include "base/cursor.h"
+
 /*
  * AES-GCM first, as the host has instructions for it; a client that puts
  * ChaCha20 first has none and gets that (SSL_OP_PRIORITIZE_CHACHA). RSA is
@@ -27,7 +29,7 @@
 	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 /* X25519 halves the handshake of an Arduino sketch. */
-#define GROUPS "X25519:P-256"
+#define GROUPS "X25519:P-256:P-384"
 /* What an unknown peer may make us collect as its chain. */
 #define CHAIN_MAX 16384
 
@@ -66,7 +68,7 @@ open_file(const char *file, BIO **out, char *why)
 	return 0;
 }
 
-/* ---- our own certificate ------------------------------------------------------------- */
+/* ---- our own certificate --------------------------------------------------------------- */
 
 static int
 refuse_pass_phrase(char *memory, int size, int writing, void *asked)
@@ -142,7 +144,7 @@ load_identity(SSL_CTX *ssl, const struct tls_settings *settings, char *why)
 	return drop_roots(ssl);
 }
 
-/* ---- whom we trust -------------------------------------------------------------------- */
+/* ---- whom we trust --------------------------------------------------------------------- */
 
 static int
 trust(struct tls_context *context, X509 *x509, EVP_MD_CTX *hash)
@@ -271,7 +273,7 @@ load_trust(struct tls_context *context, const struct tls_settings *settings, cha
 	return rc;
 }
 
-/* ---- what we offer ---------------------------------------------------------------------- */
+/* ---- what we offer --------------------------------------------------------------------- */
 
 static bool
 is_dns_character(uint8_t c)
@@ -280,7 +282,8 @@ is_dns_character(uint8_t c)
 	       c == '.' || c == '-' || c == '_' || c == ':';
 }
 
-/* RFC 6066 3: a list with one host name. Kept for the diagnosis only. */
+/* RFC 6066 3: a list with one host name. Kept for the diagnosis only; what is
+ * malformed OpenSSL refuses a moment later. */
 static int
 client_hello(SSL *ssl, int *alert, void *arg)
 {
@@ -291,9 +294,15 @@ client_hello(SSL *ssl, int *alert, void *arg)
 	(void)alert;
 	(void)arg;
 	if (tls->server_name == NULL &&
-	    SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) == 1 &&
-	    len > 5 && len <= 5 + TLSEXT_MAXLEN_host_name) {
-		tls->server_name = strndup((const char *)data + 5, len - 5);
+	    SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &len) == 1) {
+		struct reader r = reader_of(span_of(data, len));
+		struct reader list = reader_of(read_block(&r));
+		bool host = read_u8(&list) == TLSEXT_NAMETYPE_host_name;
+		struct span name = read_block(&list);
+
+		if (!r.bad && !list.bad && host && name.len <= TLSEXT_MAXLEN_host_name) {
+			tls->server_name = strndup((const char *)name.ptr, name.len);
+		}
 	}
 	for (char *p = tls->server_name; p != NULL && *p != '\0'; p++) {
 		*p = is_dns_character((uint8_t)*p) ? *p : '?';
@@ -334,7 +343,7 @@ set_policy(SSL_CTX *ssl, unsigned min_version)
 	return 0;
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------ */
 
 static void
 context_free(struct tls_context *context)
@@ -411,6 +420,9 @@ tls_context_new(const struct tls_settings *settings, struct tls_shared *shared,
 		context_free(context);
 		return rc;
 	}
+	/* Give back this thread's random generators of the new library context:
+	 * the worker that gets it makes its own, and could not free these. */
+	OPENSSL_thread_stop_ex(context->libctx);
 	*out = context;
 	return 0;
 }

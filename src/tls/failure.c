@@ -21,31 +21,43 @@ static const struct {
 	int reason;
 	const char *text;
 } sentences[] = {
-	{ SSL_R_HTTP_REQUEST, "a web client opened the MQTT port" },
-	{ SSL_R_HTTPS_PROXY_REQUEST, "someone uses the gateway as a web proxy" },
-	{ SSL_R_PACKET_LENGTH_TOO_LONG, "broken or hostile client: a record is too long" },
-	{ SSL_R_UNEXPECTED_MESSAGE, "the client sent a message that does not belong here; restart it" },
-	{ SSL_R_UNSUPPORTED_PROTOCOL, "the device knows only older TLS than this gateway allows" },
-	{ SSL_R_VERSION_TOO_LOW, "the client speaks SSL 3, which is not supported; update it" },
-	{ SSL_R_UNKNOWN_PROTOCOL, "the client speaks SSL 2, which is not supported; update it" },
+	{ SSL_R_HTTP_REQUEST,
+	  "a web client opened the MQTT port" },
+	{ SSL_R_HTTPS_PROXY_REQUEST,
+	  "someone uses the gateway as a web proxy" },
+	{ SSL_R_PACKET_LENGTH_TOO_LONG,
+	  "broken or hostile client: a record is too long" },
+	{ SSL_R_UNEXPECTED_MESSAGE,
+	  "the client sent a message that does not belong here; restart it" },
+	{ SSL_R_UNSUPPORTED_PROTOCOL,
+	  "the device knows only older TLS than this gateway allows" },
+	{ SSL_R_VERSION_TOO_LOW,
+	  "the client speaks SSL 3, which is not supported; update it" },
+	{ SSL_R_UNKNOWN_PROTOCOL,
+	  "the client speaks SSL 2, which is not supported; update it" },
 	{ SSL_R_NO_SHARED_CIPHER,
-	  "no common cipher suite: a client that knows RSA only (WiFiSSLClient), or the gateway's key "
-	  "does not suit the client" },
+	  "no common cipher suite: a client that knows RSA only (WiFiSSLClient), or the "
+	  "gateway's key does not suit the client" },
 	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
 	  "no common signature algorithm: the client is limited to old TLS" },
 	{ SSL_R_SSL3_EXT_INVALID_MAX_FRAGMENT_LENGTH,
 	  "broken client: it asks for a fragment length that does not exist" },
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
-	  "the device presented no certificate: call setEccSlot(0, certificate) before connecting, "
-	  "and check the BEGIN and END lines" },
-	{ ERR_R_ASN1_LIB, "what the device sent is not a certificate (a request, or PEM as bytes?)" },
+	  "the device presented no certificate: call setEccSlot(0, certificate) before "
+	  "connecting, and check the BEGIN and END lines" },
+	{ ERR_R_ASN1_LIB,
+	  "what the device sent is not a certificate (a request, or PEM as bytes?)" },
 	{ SSL_R_BAD_SIGNATURE,
-	  "the device's certificate and the key in its chip do not match: wrong slot, or a new key was "
-	  "made after enrolment" },
-	{ SSL_R_WRONG_CURVE, "the device's key is on a curve that this gateway does not offer; use P-256" },
-	{ SSL_R_EXCESSIVE_MESSAGE_SIZE, "the client sent a handshake message that is too long" },
-	{ SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "a record arrived damaged or forged" },
-	{ ALERT_RECEIVED(SSL_AD_UNKNOWN_CA), "the client does not trust our CA: give it the CA's file" },
+	  "the device's certificate and the key in its chip do not match: wrong slot, or a "
+	  "new key was made after enrolment" },
+	{ SSL_R_WRONG_CURVE,
+	  "the device's key is on a curve that this gateway does not offer; use P-256" },
+	{ SSL_R_EXCESSIVE_MESSAGE_SIZE,
+	  "the client sent a handshake message that is too long" },
+	{ SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  "a record arrived damaged or forged" },
+	{ ALERT_RECEIVED(SSL_AD_UNKNOWN_CA),
+	  "the client does not trust our CA: give it the CA's file" },
 	{ ALERT_RECEIVED(SSL_AD_BAD_CERTIFICATE),
 	  "the client refused our certificate: its name or its start date" },
 	{ ALERT_RECEIVED(SSL_AD_CERTIFICATE_EXPIRED),
@@ -53,9 +65,11 @@ static const struct {
 	{ ALERT_RECEIVED(SSL_AD_CERTIFICATE_UNKNOWN),
 	  "the client refused our certificate for a reason it does not give" },
 	{ ALERT_RECEIVED(SSL_AD_INTERNAL_ERROR),
-	  "the client gave up: with mosquitto clients, the host name is not in our certificate" },
+	  "the client gave up: with mosquitto clients, the host name is not in our "
+	  "certificate" },
 	{ ALERT_RECEIVED(SSL_AD_DECRYPT_ERROR),
-	  "the client cannot verify our signature: the gateway's certificate and key may not match" },
+	  "the client cannot verify our signature: the gateway's certificate and key may "
+	  "not match" },
 };
 
 void
@@ -73,7 +87,7 @@ tls_info(const SSL *ssl, int where, int value)
 	}
 }
 
-/* ---- sentences -------------------------------------------------------------------------- */
+/* ---- sentences ------------------------------------------------------------------------- */
 
 #define NAME_SIZE 65
 
@@ -90,44 +104,54 @@ clean(struct span s, char name[NAME_SIZE])
 	return n > 0 ? name : "none";
 }
 
-/* Names and dates of the certificate in question, if we could read it. */
-struct about {
-	char cn[NAME_SIZE], issuer[NAME_SIZE];
-	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
-};
+enum fact { NO_FACT, ISSUER, DATES };
 
+/* What of the certificate helps to understand the sentence. */
 static void
-about_peer(const struct pki_cert *cert, struct about *about)
+add_fact(struct tls_failure *f, const struct pki_cert *cert, enum fact fact)
 {
-	snprintf(about->cn, sizeof about->cn, "?");
-	snprintf(about->issuer, sizeof about->issuer, "?");
-	snprintf(about->from, sizeof about->from, "?");
-	snprintf(about->to, sizeof about->to, "?");
-	clock_text(clock_wall(), about->now);
-	if (cert != NULL) {
-		clean(cert->cn, about->cn);
-		clean(cert->issuer_cn, about->issuer);
-		clock_text(cert->not_before, about->from);
-		clock_text(cert->not_after, about->to);
+	size_t len = strlen(f->text);
+	char name[NAME_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
+
+	if (cert == NULL || fact == NO_FACT) {
+		return;
+	}
+	if (fact == ISSUER) {
+		snprintf(f->text + len, sizeof f->text - len, " (issuer CN=%s)",
+		         clean(cert->issuer_cn, name));
+	} else {
+		snprintf(f->text + len, sizeof f->text - len,
+		         " (valid %s to %s, our clock says %s)",
+		         clock_text(cert->not_before, from), clock_text(cert->not_after, to),
+		         clock_text(clock_wall(), now));
 	}
 }
 
 static void
-say_admit(struct tls_failure *f, const struct about *a)
+say_of(struct tls_failure *f, const char *what, const struct pki_cert *cert, const char *text)
+{
+	char name[NAME_SIZE];
+
+	snprintf(f->text, sizeof f->text, "%s %s %s", what,
+	         cert != NULL ? clean(cert->cn, name) : "?", text);
+}
+
+static void
+say_admit(struct tls_failure *f, const struct pki_cert *cert)
 {
 	switch (f->admit) {
 	case TLS_ADMIT_UNKNOWN:
-		snprintf(f->text, sizeof f->text, "the device %s is not in the register; enrol it", a->cn);
+		say_of(f, "the device", cert, "is not in the register; enrol it");
 		break;
 	case TLS_ADMIT_REVOKED:
-		snprintf(f->text, sizeof f->text, "the device %s is revoked", a->cn);
+		say_of(f, "the device", cert, "is revoked");
 		break;
 	case TLS_ADMIT_EXPIRED:
-		snprintf(f->text, sizeof f->text, "the enrolment of the device %s has ended", a->cn);
+		say_of(f, "the enrolment of the device", cert, "has ended");
 		break;
 	case TLS_ADMIT_BAD:
-		snprintf(f->text, sizeof f->text,
-		         "the certificate of %s gives no usable identity, or no map fits it", a->cn);
+		say_of(f, "the certificate of", cert,
+		       "gives no usable identity, or no map fits it");
 		break;
 	default:
 		snprintf(f->text, sizeof f->text, "the register cannot be read");
@@ -135,65 +159,51 @@ say_admit(struct tls_failure *f, const struct about *a)
 	}
 }
 
-static void
-say_verify(struct tls_failure *f, const struct about *a)
-{
-	char *text = f->text;
-	const size_t size = sizeof f->text;
+#define NOT_OURS "was not issued by our CA"
+#define TOO_WEAK "is too weak: its key or its signature"
 
-	switch (f->verify_error) {
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-		snprintf(text, size, "the certificate of %s was not issued by our CA (issuer CN=%s)",
-		         a->cn, a->issuer);
-		break;
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		snprintf(text, size, "the device uses its self-signed certificate (CN=%s); enrol it", a->cn);
-		break;
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		snprintf(text, size, "the device sent a chain that ends at a foreign root (issuer CN=%s)",
-		         a->issuer);
-		break;
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		snprintf(text, size, f->verify_depth == 0 ?
-		                 "the certificate of %s expired on %s" :
-		                 "a CA certificate above that of %s has expired (its own ends on %s)",
-		         a->cn, a->to);
-		break;
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-		snprintf(text, size, "the certificate of %s begins on %s; this gateway's clock says %s",
-		         a->cn, a->from, a->now);
-		break;
-	case X509_V_ERR_CERT_REVOKED:
-		snprintf(text, size, "the certificate of %s is on the revocation list", a->cn);
-		break;
-	case X509_V_ERR_INVALID_PURPOSE:
-		snprintf(text, size, "the certificate of %s is not one for a client: it is a CA's, a "
-		                     "server's, or lacks digitalSignature",
-		         a->cn);
-		break;
-	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-		snprintf(text, size, "the certificate of %s is damaged, or comes from another CA with the "
-		                     "name %s",
-		         a->cn, a->issuer);
-		break;
-	case X509_V_ERR_CA_MD_TOO_WEAK:
-	case X509_V_ERR_EE_KEY_TOO_SMALL:
-	case X509_V_ERR_CA_KEY_TOO_SMALL:
-		snprintf(text, size, "the key or the signature of the certificate of %s is too weak", a->cn);
-		break;
-	case X509_V_ERR_UNABLE_TO_GET_CRL:
-		snprintf(text, size, "the revocation file has no list of the CA %s", a->issuer);
-		break;
-	case X509_V_ERR_CRL_HAS_EXPIRED:
-		snprintf(text, size, "our revocation list of the CA %s has expired", a->issuer);
-		break;
-	default:
-		snprintf(text, size, "the certificate of %s was refused: %s", a->cn,
-		         X509_verify_cert_error_string(f->verify_error));
-		break;
+static const struct {
+	int error;
+	const char *text; /* after "the certificate of NAME" */
+	enum fact fact;
+} verdicts[] = {
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOT_OURS, ISSUER },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOT_OURS, ISSUER },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOT_OURS, ISSUER },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "is self-signed; enrol the device", NO_FACT },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "came with a chain to a foreign root", ISSUER },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "has expired", DATES },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "is not valid yet: check this gateway's clock", DATES },
+	{ X509_V_ERR_CERT_REVOKED, "is on the revocation list", ISSUER },
+	{ X509_V_ERR_INVALID_PURPOSE,
+	  "is not one for a client: it is a CA's, a server's, or lacks digitalSignature", NO_FACT },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE,
+	  "is damaged, or comes from another CA with the name of ours", ISSUER },
+	{ X509_V_ERR_CA_MD_TOO_WEAK, TOO_WEAK, NO_FACT },
+	{ X509_V_ERR_EE_KEY_TOO_SMALL, TOO_WEAK, NO_FACT },
+	{ X509_V_ERR_CA_KEY_TOO_SMALL, "was issued with a CA key that is too weak", ISSUER },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL,
+	  "cannot be checked: the revocation file has no list of its issuer", ISSUER },
+	{ X509_V_ERR_CRL_HAS_EXPIRED,
+	  "cannot be checked: our revocation list of its issuer has expired", ISSUER },
+};
+
+static void
+say_verify(struct tls_failure *f, const struct pki_cert *cert)
+{
+	if (f->verify_error == X509_V_ERR_CERT_HAS_EXPIRED && f->verify_depth > 0) {
+		say_of(f, "the certificate of", cert, "has an issuer that has expired");
+		add_fact(f, cert, ISSUER);
+		return;
 	}
+	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+		if (verdicts[i].error == f->verify_error) {
+			say_of(f, "the certificate of", cert, verdicts[i].text);
+			add_fact(f, cert, verdicts[i].fact);
+			return;
+		}
+	}
+	say_of(f, "the certificate of", cert, X509_verify_cert_error_string(f->verify_error));
 }
 
 static bool
@@ -214,8 +224,8 @@ not_tls(struct tls *tls)
 	}
 	if (tls->head_len >= 5 && tls->head[0] == 0x10 && tls->head[2] == 0 &&
 	    (tls->head[3] == 4 || tls->head[3] == 6) && tls->head[4] == 'M') {
-		return "the device speaks plain MQTT to the encrypted port: put a BearSSLClient around "
-		       "the WiFiClient, or use the plain port";
+		return "the device speaks plain MQTT to the encrypted port: put a BearSSLClient "
+		       "around the WiFiClient, or use the plain port";
 	}
 	if (starts(tls, "SSH-", 4)) {
 		return "an SSH client opened the MQTT port";
@@ -252,7 +262,7 @@ sentence_of(struct tls *tls, int reason)
 	return NULL;
 }
 
-/* ---- facts ------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------- */
 
 /* The first reason of the TLS library, and the first entry of all. */
 static unsigned long
@@ -276,17 +286,16 @@ say_failure(struct tls *tls, unsigned long first)
 {
 	struct tls_failure *f = &tls->failure;
 	const char *text = sentence_of(tls, f->reason);
-	struct about about;
 
-	about_peer(tls->peer, &about);
 	if (tls->no_memory) {
 		snprintf(f->text, sizeof f->text, "out of memory");
 	} else if (tls->flooded) {
-		snprintf(f->text, sizeof f->text, "the client sent too much without ending the handshake");
+		snprintf(f->text, sizeof f->text,
+		         "the client sent too much without ending the handshake");
 	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED && f->admit != TLS_ADMIT_YES) {
-		say_admit(f, &about);
+		say_admit(f, tls->peer);
 	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-		say_verify(f, &about);
+		say_verify(f, tls->peer);
 	} else if (text != NULL) {
 		snprintf(f->text, sizeof f->text, "%s", text);
 	} else {

@@ -73,7 +73,7 @@ may_resume(struct tls *tls, SSL_SESSION *session)
 	return true;
 }
 
-/* ---- by session identifier ---------------------------------------------------------------- */
+/* ---- by session identifier ------------------------------------------------------------- */
 
 static int
 session_made(SSL *ssl, SSL_SESSION *session)
@@ -123,7 +123,7 @@ session_wanted(SSL *ssl, const uint8_t *id, int id_len, int *copy)
 	return session;
 }
 
-/* ---- by ticket ------------------------------------------------------------------------------ */
+/* ---- by ticket ------------------------------------------------------------------------- */
 
 static int
 key_mac(EVP_MAC_CTX *mac, struct tls_ticket_key *key)
@@ -178,7 +178,8 @@ unseal(struct tls_context *context, const uint8_t *name, const uint8_t *iv, EVP_
 }
 
 static int
-ticket_key(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+ticket_key(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+           int sealing)
 {
 	struct tls_context *context = tls_of(ssl)->context;
 
@@ -213,7 +214,7 @@ ticket_opened(SSL *ssl, SSL_SESSION *session, const uint8_t *name, size_t name_l
 	               SSL_TICKET_RETURN_USE;
 }
 
-/* ---- set up ------------------------------------------------------------------------------------ */
+/* ---- set up ---------------------------------------------------------------------------- */
 
 int
 tls_resume_init(struct tls_context *context)

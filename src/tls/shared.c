@@ -58,7 +58,7 @@ struct tls_shared {
 	struct voided voided[VOIDS];
 };
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------ */
 
 static struct list *
 table_new(size_t buckets)
@@ -203,7 +203,7 @@ valid(const struct tls_shared *shared, const char *fingerprint, const struct tls
 	return true;
 }
 
-/* ---- the store ---------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------- */
 
 void
 tls_shared_put(struct tls_shared *shared, struct span id, struct span bytes,
@@ -219,7 +219,11 @@ tls_shared_put(struct tls_shared *shared, struct span id, struct span bytes,
 	if (session == NULL) {
 		return;
 	}
-	*session = (struct session){ .id_len = (unsigned)id.len, .stamp = *stamp, .len = bytes.len };
+	*session = (struct session){
+		.id_len = (unsigned)id.len,
+		.stamp = *stamp,
+		.len = bytes.len,
+	};
 	memcpy(session->id, id.ptr, id.len);
 	memcpy(session->bytes, bytes.ptr, bytes.len);
 	memcpy(session->fingerprint, fingerprint, sizeof session->fingerprint);
@@ -287,7 +291,7 @@ tls_shared_count(struct tls_shared *shared)
 	return count;
 }
 
-/* ---- forgetting ------------------------------------------------------------------------------ */
+/* ---- forgetting ------------------------------------------------------------------------ */
 
 uint64_t
 tls_shared_sequence(struct tls_shared *shared)
@@ -373,7 +377,7 @@ tls_shared_forget(struct tls_shared *shared, const char *fingerprint)
 	pthread_mutex_unlock(&shared->lock);
 }
 
-/* ---- ticket keys -------------------------------------------------------------------------------- */
+/* ---- ticket keys ----------------------------------------------------------------------- */
 
 /*
  * A key seals for half the lifetime and opens for one and a half: then its

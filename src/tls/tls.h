@@ -20,11 +20,15 @@
 #include "base/span.h"
 #include "pki/pki.h"
 
-/* ---- shared --------------------------------------------------------------------------- */
+/* ---- shared ---------------------------------------------------------------------------- */
 
 struct tls_shared;
 
-/* sessions: most that the store keeps (oldest go first); lifetime in seconds. */
+/*
+ * sessions: most that the store keeps (least recently used go first, at most
+ * four per key); lifetime in seconds, counted from the full handshake, 0:
+ * nothing resumes. Contexts hold a reference, so it may be freed before them.
+ */
 int tls_shared_new(unsigned sessions, unsigned lifetime, struct tls_shared **out) MUST_CHECK;
 void tls_shared_free(struct tls_shared *shared);
 /* Any thread: nothing issued before now resumes any more (CA or CRL changed). */
@@ -34,7 +38,7 @@ void tls_shared_forget(struct tls_shared *shared, const char *fingerprint);
 /* Sessions kept now. */
 size_t tls_shared_count(struct tls_shared *shared);
 
-/* ---- context ---------------------------------------------------------------------------- */
+/* ---- context --------------------------------------------------------------------------- */
 
 /*
  * What the register says of a device whose certificate is valid otherwise.
@@ -68,13 +72,22 @@ struct tls_settings {
 
 struct tls_context;
 
-/* why: PKI_WHY_SIZE bytes, a sentence with the file's name on failure. */
+/*
+ * Any thread may make a context, one thread uses it. shared NULL: nothing
+ * resumes. A session resumes only under the same CA file and revocation list.
+ * why: PKI_WHY_SIZE bytes, a sentence with the file's name on failure.
+ * ERR_CONF for what is wrong with a file, ERR_CRYPTO, -ENOMEM.
+ */
 int tls_context_new(const struct tls_settings *settings, struct tls_shared *shared,
                     const struct tls_calls *calls, struct tls_context **out, char *why) MUST_CHECK;
-/* Counted: connections hold a reference, so a reload swaps contexts freely. */
+/*
+ * Counted: connections hold a reference, so a reload swaps contexts freely.
+ * The last one goes on the thread that used it, or after that has ended:
+ * OpenSSL keeps random generators per thread.
+ */
 void tls_context_unref(struct tls_context *context);
 
-/* ---- connection ---------------------------------------------------------------------------- */
+/* ---- connection ------------------------------------------------------------------------ */
 
 struct tls;
 
@@ -109,9 +122,10 @@ void tls_lend_eof(struct tls *tls);
  */
 int tls_handshake(struct tls *tls, struct buf *out) MUST_CHECK;
 /*
- * Decrypt into memory: bytes > 0; ERR_MORE; ERR_CLOSED after close_notify;
- * ERR_CRYPTO. Call until ERR_MORE, or keep what tls_unread() says. `out` may
- * get bytes (key update, tickets).
+ * Decrypt into memory, as many records as fit: bytes > 0; ERR_MORE; ERR_CLOSED
+ * after close_notify; ERR_CRYPTO. Call until ERR_MORE, or keep what
+ * tls_unread() says. `out` may get bytes (key update, alerts). An end behind
+ * data is reported by the next call.
  */
 int64_t tls_read(struct tls *tls, uint8_t *plain, size_t size, struct buf *out) MUST_CHECK;
 /* True when tls_read() would return bytes without anything lent. */
@@ -124,7 +138,7 @@ int tls_write(struct tls *tls, const struct batch *plain, struct buf *out) MUST_
 /* close_notify. */
 void tls_shutdown(struct tls *tls, struct buf *out);
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------- */
 
 enum tls_state tls_state(const struct tls *tls);
 /* After the handshake: the peer's certificate, owned by tls. Also when the

@@ -9,7 +9,7 @@
 
 #include "tls/tls.h"
 
-/* ---- shared.c ---------------------------------------------------------------------- */
+/* ---- shared.c -------------------------------------------------------------------------- */
 
 /*
  * Travels inside every session and ticket. It is made and read by the same
@@ -52,7 +52,7 @@ int tls_shared_ticket_key(struct tls_shared *shared, struct tls_ticket_key *out)
 int tls_shared_ticket_find(struct tls_shared *shared, const uint8_t *name,
                            struct tls_ticket_key *out, bool *newest) MUST_CHECK;
 
-/* ---- context.c --------------------------------------------------------------------- */
+/* ---- context.c ------------------------------------------------------------------------- */
 
 #define TLS_RECORD_MAX 16384 /* plaintext bytes of one record */
 
@@ -69,7 +69,7 @@ struct tls_context {
 	uint8_t scratch[TLS_RECORD_MAX]; /* a record in the making, or a session */
 };
 
-/* ---- connection.c -------------------------------------------------------------------- */
+/* ---- connection.c ---------------------------------------------------------------------- */
 
 #define TLS_HEAD 8 /* first bytes kept for the diagnosis */
 
@@ -101,7 +101,7 @@ tls_of(const SSL *ssl)
 
 BIO_METHOD *tls_bio_method(void);
 
-/* ---- verify.c, resume.c, failure.c ------------------------------------------------------ */
+/* ---- verify.c, resume.c, failure.c ----------------------------------------------------- */
 
 /* For SSL_CTX_set_cert_verify_callback(): X.509, then the register. */
 int tls_verify(X509_STORE_CTX *store, void *arg);

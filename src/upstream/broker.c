@@ -57,7 +57,7 @@ broker_read(struct broker *b, struct broker_info *out)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* ---- under the lock ----------------------------------------------------------------- */
+/* ---- under the lock --------------------------------------------------------------- */
 
 static void
 wake(struct broker_member *m)
@@ -115,7 +115,7 @@ change(struct broker *b, enum broker_state state)
 	wake_all(b);
 }
 
-/* ---- members --------------------------------------------------------------------------- */
+/* ---- members ---------------------------------------------------------------------- */
 
 void
 broker_join(struct broker *b, struct broker_member *m, struct loop *loop,
@@ -167,7 +167,7 @@ broker_woken(struct broker *b, struct broker_member *m)
 	return state;
 }
 
-/* ---- permits ---------------------------------------------------------------------------- */
+/* ---- permits ---------------------------------------------------------------------- */
 
 bool
 broker_take(struct broker *b, struct broker_member *m)
@@ -206,7 +206,7 @@ broker_idle(struct broker *b, struct broker_member *m)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* ---- state -------------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------------ */
 
 enum broker_state
 broker_state(struct broker *b, unsigned *epoch)

@@ -104,7 +104,7 @@ jitter(unsigned most)
 	return (unsigned)((uint64_t)dice * ((uint64_t)most + 1) >> 32);
 }
 
-/* ---- one dial ---------------------------------------------------------------------- */
+/* ---- one dial --------------------------------------------------------------------- */
 
 /* From any list to `over`; a permit goes back. */
 static void
@@ -226,7 +226,7 @@ upstream_cancel(struct upstream_dial *d)
 	}
 }
 
-/* ---- what is due ----------------------------------------------------------------------- */
+/* ---- what is due ------------------------------------------------------------------ */
 
 static void
 time_out(struct upstream_dial *d)
@@ -298,7 +298,7 @@ ticked(void *arg)
 	}
 }
 
-/* ---- probing ------------------------------------------------------------------------------ */
+/* ---- probing ---------------------------------------------------------------------- */
 
 static void handle_gone(void *arg);
 
@@ -380,7 +380,7 @@ probe_claim(struct upstream *up)
 	}
 }
 
-/* ---- news from the broker ---------------------------------------------------------------- */
+/* ---- news from the broker --------------------------------------------------------- */
 
 static void
 refuse_queued(struct upstream *up)
@@ -434,7 +434,7 @@ upstream_watch(struct upstream *up, void (*changed)(void *owner, enum broker_sta
 	up->watcher = owner;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------- */
 
 static void
 settings_free(struct upstream_settings *s)

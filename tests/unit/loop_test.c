@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-/* ---- timers ------------------------------------------------------------------------ */
+/* ---- timers ----------------------------------------------------------------------- */
 
 struct timers {
 	struct loop *loop;
@@ -71,7 +71,7 @@ timers_fire_in_order(void **state)
 	assert_int_equal(t.closed, 3);
 }
 
-/* ---- work put off -------------------------------------------------------------------- */
+/* ---- work put off ----------------------------------------------------------------- */
 
 struct work {
 	struct loop *loop;
@@ -156,7 +156,7 @@ deferred_work_may_queue_itself(void **state)
 	assert_string_equal(w.trace, "dmdmd");
 }
 
-/* ---- mailbox ---------------------------------------------------------------------------- */
+/* ---- mailbox ---------------------------------------------------------------------- */
 
 #define SENDERS 4
 #define LETTERS 5000
@@ -209,7 +209,8 @@ mail_keeps_the_order_of_each_sender(void **state)
 	assert_false(loop_here(loop));
 	for (int i = 0; i < SENDERS; i++) {
 		sender[i].loop = loop;
-		assert_int_equal(pthread_create(&sender[i].thread, NULL, send_letters, &sender[i]), 0);
+		assert_int_equal(pthread_create(&sender[i].thread, NULL, send_letters,
+		                                &sender[i]), 0);
 	}
 	for (int i = 0; i < SENDERS; i++) {
 		pthread_join(sender[i].thread, NULL);
@@ -224,7 +225,7 @@ mail_keeps_the_order_of_each_sender(void **state)
 	free(sender);
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
+/* ---- the end ---------------------------------------------------------------------- */
 
 static void
 a_handle_left_open_is_named(void **state)

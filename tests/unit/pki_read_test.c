@@ -13,22 +13,21 @@
 #include "pki/pki_int.h"
 
 /* The certificate of a real board as its owner made it: version 1, signed with RSA. */
-static const char real_pem[] =
-	"-----BEGIN CERTIFICATE-----\n"
-	"MIICZTCCAU0CCQDPGXh/GuZk5zANBgkqhkiG9w0BAQsFADB7MQswCQYDVQQGEwJV\n"
-	"UzENMAsGA1UECAwET2hpbzENMAsGA1UEBwwEb2hpbzEMMAoGA1UECgwDaW90MQsw\n"
-	"CQYDVQQLDAJDQTEzMDEGA1UEAwwqSXAtMTcyLTMxLTM0LTQzLnVzLWVhc3QtMi5j\n"
-	"b21wdXRlLmludGVybmFsMB4XDTIwMDEwNTE3MjkwOFoXDTMwMDEwMjE3MjkwOFow\n"
-	"OTE3MDUGA1UEAxMuZWMyLTMtMTQtMy0xMTIudXMtZWFzdC0yLmNvbXB1dGUuYW1h\n"
-	"em9uYXdzLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDDoEdFWMR6ELTDC\n"
-	"R/8O1kle/6hVEmUA5q+OlSXeUID76FQ5aFG5PkdQcOOI1TfAwBDTTj3Ga+SIKey2\n"
-	"tXtdkGwwDQYJKoZIhvcNAQELBQADggEBAGNaTcYI2hnUXufV5LWtQPXxBwciPy7/\n"
-	"apRhd3e2T5j1HuxO9F1uJ5pT5pv+31Cn/d1Aqu/ZmXPMPHRVOl1845cGrm8cYWcj\n"
-	"ZY1puYQk91t3g9pLHmZbphvL5QeAXPgtZ/saqr3Jch36FvSJrMMy3w+1UXesYFFX\n"
-	"/lDpwSjSF0F6SqfcezRjp+JFZgl4CHUdXVA1j5K0hwZAm3p8dCdSZABn8SIVdNEc\n"
-	"jFq4lBxjCoivlTHpQSEeUu30pxyM/CEq0sdxjhIUeq2/74NbKVpGrZJpTRWOxkMG\n"
-	"lzW+H3txpiuCTedk5FluO4cqUsjlRrlqeC4cZAREVwz11SVhB5Hj8fE=\n"
-	"-----END CERTIFICATE-----\n";
+static const char real_pem[] = "-----BEGIN CERTIFICATE-----\n"
+			       "MIICZTCCAU0CCQDPGXh/GuZk5zANBgkqhkiG9w0BAQsFADB7MQswCQYDVQQGEwJV\n"
+			       "UzENMAsGA1UECAwET2hpbzENMAsGA1UEBwwEb2hpbzEMMAoGA1UECgwDaW90MQsw\n"
+			       "CQYDVQQLDAJDQTEzMDEGA1UEAwwqSXAtMTcyLTMxLTM0LTQzLnVzLWVhc3QtMi5j\n"
+			       "b21wdXRlLmludGVybmFsMB4XDTIwMDEwNTE3MjkwOFoXDTMwMDEwMjE3MjkwOFow\n"
+			       "OTE3MDUGA1UEAxMuZWMyLTMtMTQtMy0xMTIudXMtZWFzdC0yLmNvbXB1dGUuYW1h\n"
+			       "em9uYXdzLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDDoEdFWMR6ELTDC\n"
+			       "R/8O1kle/6hVEmUA5q+OlSXeUID76FQ5aFG5PkdQcOOI1TfAwBDTTj3Ga+SIKey2\n"
+			       "tXtdkGwwDQYJKoZIhvcNAQELBQADggEBAGNaTcYI2hnUXufV5LWtQPXxBwciPy7/\n"
+			       "apRhd3e2T5j1HuxO9F1uJ5pT5pv+31Cn/d1Aqu/ZmXPMPHRVOl1845cGrm8cYWcj\n"
+			       "ZY1puYQk91t3g9pLHmZbphvL5QeAXPgtZ/saqr3Jch36FvSJrMMy3w+1UXesYFFX\n"
+			       "/lDpwSjSF0F6SqfcezRjp+JFZgl4CHUdXVA1j5K0hwZAm3p8dCdSZABn8SIVdNEc\n"
+			       "jFq4lBxjCoivlTHpQSEeUu30pxyM/CEq0sdxjhIUeq2/74NbKVpGrZJpTRWOxkMG\n"
+			       "lzW+H3txpiuCTedk5FluO4cqUsjlRrlqeC4cZAREVwz11SVhB5Hj8fE=\n"
+			       "-----END CERTIFICATE-----\n";
 
 static char why[PKI_WHY_SIZE];
 
@@ -55,7 +54,7 @@ real_certificate_is_read(void **state)
 	assert_text(cert->cn, "ec2-3-14-3-112.us-east-2.compute.amazonaws.com");
 	assert_text(cert->subject, "CN=ec2-3-14-3-112.us-east-2.compute.amazonaws.com");
 	assert_text(cert->issuer, "CN=Ip-172-31-34-43.us-east-2.compute.internal,OU=CA,O=iot,"
-	                          "L=ohio,ST=Ohio,C=US");
+				  "L=ohio,ST=Ohio,C=US");
 	assert_text(cert->issuer_cn, "Ip-172-31-34-43.us-east-2.compute.internal");
 	assert_text(cert->serial, "CF19787F1AE664E7");
 	assert_text(cert->key_type, "EC P-256");
@@ -64,8 +63,10 @@ real_certificate_is_read(void **state)
 	assert_int_equal(cert->not_before, 1578245348);
 	assert_int_equal(cert->not_after, 1893605348);
 	/* By "openssl x509 -pubkey | openssl pkey -outform DER | sha256sum" and over the DER. */
-	assert_string_equal(cert->fingerprint, "7b6c8553bc57531ad7128c2296754d4155997871f58c8bb6ca2d235164d0608c");
-	assert_string_equal(cert->certificate_hash, "d6a6325efddfae3b8cb58f761235996573bbf09e8b8f17a4b696701dda28a59e");
+	assert_string_equal(cert->fingerprint,
+			    "7b6c8553bc57531ad7128c2296754d4155997871f58c8bb6ca2d235164d0608c");
+	assert_string_equal(cert->certificate_hash,
+			    "d6a6325efddfae3b8cb58f761235996573bbf09e8b8f17a4b696701dda28a59e");
 	pki_cert_free(cert);
 	buf_release(&der);
 }
@@ -137,7 +138,7 @@ static void
 add_cn(X509 *x509, const char *text)
 {
 	X509_NAME_add_entry_by_NID(X509_get_subject_name(x509), NID_commonName, V_ASN1_UTF8STRING,
-	                           (const unsigned char *)text, -1, -1, 0);
+				   (const unsigned char *)text, -1, -1, 0);
 }
 
 static void
@@ -206,11 +207,29 @@ common_names_have_one_reading(void **state)
 		int rc;
 		const char *cn;
 	} rows[] = {
-		{ V_ASN1_UTF8STRING, "K\xc3\xbc" "che", 6, 0, "K\xc3\xbc" "che" },
+		{ V_ASN1_UTF8STRING,
+		  "K\xc3\xbc"
+		  "che",
+		  6, 0,
+		  "K\xc3\xbc"
+		  "che" },
 		{ V_ASN1_PRINTABLESTRING, "a_b@c", 5, 0, "a_b@c" },
-		{ V_ASN1_PRINTABLESTRING, "K\xc3\xbc" "che", 6, 0, "K\xc3\xbc" "che" },
-		{ V_ASN1_PRINTABLESTRING, "K\xfc" "che", 5, ERR_MALFORMED, NULL },
-		{ V_ASN1_T61STRING, "K\xfc" "che", 5, 0, "K\xc3\xbc" "che" },
+		{ V_ASN1_PRINTABLESTRING,
+		  "K\xc3\xbc"
+		  "che",
+		  6, 0,
+		  "K\xc3\xbc"
+		  "che" },
+		{ V_ASN1_PRINTABLESTRING,
+		  "K\xfc"
+		  "che",
+		  5, ERR_MALFORMED, NULL },
+		{ V_ASN1_T61STRING,
+		  "K\xfc"
+		  "che",
+		  5, 0,
+		  "K\xc3\xbc"
+		  "che" },
 		{ V_ASN1_BMPSTRING, "\0K\0\xfc", 4, 0, "K\xc3\xbc" },
 		{ V_ASN1_BMPSTRING, "\0K\0\0", 4, ERR_MALFORMED, NULL },
 		{ V_ASN1_BMPSTRING, "\0K\0", 3, ERR_MALFORMED, NULL },
@@ -321,9 +340,8 @@ self_signed_means_by_its_own_key(void **state)
 static void
 key_types_are_named(void **state)
 {
-	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"),     EVP_EC_gen("P-384"),
-		             EVP_EC_gen("secp256k1"), EVP_RSA_gen(2048),
-		             EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_EC_gen("secp256k1"),
+			     EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
 	const char *texts[] = { "EC P-256", "EC P-384", "EC secp256k1", "RSA 2048", "Ed25519" };
 	char text[80];
 

@@ -56,7 +56,7 @@ static int
 tear_down(void **state)
 {
 	static const char *const files[] = { "ca.key",      "ca.crt",  "gateway.key",
-		                             "gateway.crt", "dev.key", "file" };
+					     "gateway.crt", "dev.key", "file" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -130,7 +130,7 @@ static void
 ca_has_its_profile(void **state)
 {
 	static const int nids[] = { NID_basic_constraints, NID_key_usage,
-		                    NID_subject_key_identifier };
+				    NID_subject_key_identifier };
 	X509 *ca = load("ca.crt");
 	struct pki_cert *cert;
 
@@ -149,6 +149,27 @@ ca_has_its_profile(void **state)
 	pki_cert_free(cert);
 	X509_free(ca);
 	assert_int_equal(pki_check_pair(in_folder("ca.crt"), in_folder("ca.key"), why), 0);
+}
+
+static void
+anchor_is_subject_and_point(void **state)
+{
+	static const uint8_t subject[] = { 0x30, 0x12, 0x31, 0x10, 0x30, 0x0e, 0x06,
+					   0x03, 0x55, 0x04, 0x03, 0x0c, 0x07, 'T',
+					   'e',  's',  't',  ' ',  'C',  'A' };
+	struct pki_anchor anchor;
+	X509 *ca = load("ca.crt");
+	const ASN1_BIT_STRING *point = X509_get0_pubkey_bitstr(ca);
+
+	(void)state;
+	assert_int_equal(pki_anchor_read_file(in_folder("ca.crt"), &anchor, why), 0);
+	assert_int_equal(anchor.curve, 23);
+	assert_int_equal(anchor.point_len, 65);
+	assert_memory_equal(anchor.point, point->data, 65);
+	assert_int_equal(anchor.subject_len, sizeof subject);
+	assert_memory_equal(anchor.subject, subject, sizeof subject);
+	X509_free(ca);
+	assert_int_equal(pki_anchor_read_file(in_folder("ca.key"), &anchor, why), ERR_MALFORMED);
 }
 
 static void
@@ -181,13 +202,14 @@ static void
 assert_alternatives(const X509 *x509)
 {
 	static const char *const expected[] = { "gateway.local", "192.168.1.10", "*.example.org",
-		                                "fd00::1" };
+						"fd00::1" };
 	GENERAL_NAMES *list = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
 
 	assert_int_equal(sk_GENERAL_NAME_num(list), 6);
 	for (int i = 0; i < 6; i++) {
 		int type;
-		const ASN1_STRING *s = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list, i), &type);
+		const ASN1_STRING *s =
+			GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list, i), &type);
 
 		assert_int_equal(type, i < 4 ? GEN_DNS : GEN_IPADD);
 		if (i < 4) {
@@ -204,7 +226,7 @@ static void
 gateway_has_its_profile(void **state)
 {
 	static const int nids[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage,
-		                    NID_subject_alt_name, NID_authority_key_identifier };
+				    NID_subject_alt_name, NID_authority_key_identifier };
 	X509 *ca = load("ca.crt"), *x509;
 
 	(void)state;
@@ -250,9 +272,15 @@ gateway_key_stays_when_asked(void **state)
 static void
 gateway_names_are_checked(void **state)
 {
-	static const char *const bad[] = { "a b", "", "x,DNS:evil", ".a", "a..b", "*.", "a/b",
-		                           "0123456789012345678901234567890123456789"
-		                           "0123456789012345678901234" };
+	static const char *const bad[] = { "a b",
+					   "",
+					   "x,DNS:evil",
+					   ".a",
+					   "a..b",
+					   "*.",
+					   "a/b",
+					   "0123456789012345678901234567890123456789"
+					   "0123456789012345678901234" };
 	static const char *const no_ip[] = { "gateway" };
 	struct pki_names none = { 0 }, wrong = { .ip = no_ip, .ip_count = 1 };
 
@@ -271,7 +299,7 @@ static void
 assert_device(const struct pki_issued *issued, const char *name)
 {
 	static const int nids[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage,
-		                    NID_subject_key_identifier, NID_authority_key_identifier };
+				    NID_subject_key_identifier, NID_authority_key_identifier };
 	const unsigned char *at = issued->der;
 	X509 *ca = load("ca.crt"), *x509 = d2i_X509(NULL, &at, (long)issued->der_len);
 
@@ -330,7 +358,7 @@ dates_end_with_the_ca_and_before_2050(void **state)
 
 	(void)state;
 	assert_int_equal(pki_sign_request(folder, span_str(REAL), NULL, 4000000000u, &issued, why),
-	                 0);
+			 0);
 	assert_int_equal(issued.cert->not_after, 2524607999);
 	pki_issued_free(&issued);
 	unlink(in_folder("ca.key"));
@@ -340,7 +368,8 @@ dates_end_with_the_ca_and_before_2050(void **state)
 	assert_int_equal(issued.cert->not_after, NOW + 10 * DAY);
 	pki_issued_free(&issued);
 	clock_fake(0, NOW + 11 * DAY);
-	assert_int_equal(pki_sign_request(folder, span_str(REAL), NULL, 0, &issued, why), ERR_DENIED);
+	assert_int_equal(pki_sign_request(folder, span_str(REAL), NULL, 0, &issued, why),
+			 ERR_DENIED);
 	assert_non_null(strstr(why, "expired"));
 	assert_int_equal(pki_check_pair(in_folder("ca.crt"), in_folder("ca.key"), why), ERR_DENIED);
 }
@@ -363,9 +392,9 @@ device_key_is_written_once(void **state)
 	EVP_PKEY_free(key);
 	pki_issued_free(&issued);
 	assert_int_equal(pki_make_device(folder, "pc", in_folder("dev.key"), 30, &issued, why),
-	                 ERR_EXISTS);
+			 ERR_EXISTS);
 	assert_int_equal(pki_make_device(folder, "a/b", in_folder("file2"), 30, &issued, why),
-	                 ERR_UNSAFE);
+			 ERR_UNSAFE);
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
@@ -389,24 +418,27 @@ make_request(const struct plan *plan)
 	X509_REQ_set_pubkey(req, plan->key);
 	if (plan->o != NULL) {
 		X509_NAME_add_entry_by_NID(name, NID_organizationName, V_ASN1_PRINTABLESTRING,
-		                           (const unsigned char *)plan->o, -1, -1, 0);
+					   (const unsigned char *)plan->o, -1, -1, 0);
 	}
 	if (plan->cn != NULL) {
 		X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_PRINTABLESTRING,
-		                           (const unsigned char *)plan->cn, -1, -1, 0);
+					   (const unsigned char *)plan->cn, -1, -1, 0);
 	}
 	if (plan->ask_ca) {
 		STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
 
-		sk_X509_EXTENSION_push(extensions, X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints,
-		                                                       "critical,CA:TRUE"));
-		sk_X509_EXTENSION_push(extensions, X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
-		                                                       "DNS:gateway.local"));
+		sk_X509_EXTENSION_push(
+			extensions,
+			X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE"));
+		sk_X509_EXTENSION_push(
+			extensions,
+			X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:gateway.local"));
 		X509_REQ_add_extensions(req, extensions);
 		sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	}
 	assert_true(X509_REQ_sign(req, plan->signer,
-	                          EVP_PKEY_is_a(plan->signer, "ED25519") ? NULL : EVP_sha256()) > 0);
+				  EVP_PKEY_is_a(plan->signer, "ED25519") ? NULL : EVP_sha256()) >
+		    0);
 	len = i2d_X509_REQ(req, &bytes);
 	assert_int_equal(buf_append(&der, span_of(bytes, (size_t)len)), 0);
 	OPENSSL_free(bytes);
@@ -429,11 +461,13 @@ pasted_forms_are_understood(void **state)
 {
 	static const char *const texts[] = {
 		BEGIN "\r\n" REAL_1 "\r\n" REAL_2 "\r\n" REAL_3 "\r\n" REAL_4 "\r\n" END "\r\n",
-		"Would you like to generate? (Y/n): \n\nHere's your CSR, enjoy!\n\n" REAL "\nThanks\n",
+		"Would you like to generate? (Y/n): \n\nHere's your CSR, enjoy!\n\n" REAL
+		"\nThanks\n",
 		"  " BEGIN "\n\t" REAL_1 " \n\n   " REAL_2 "\n " REAL_3 "\n " REAL_4 "\n   " END,
 		"012322619525B27AAF\n" REAL, /* begins with 0x30, as DER does */
 		"12:00:01.000 -> " BEGIN "\n12:00:01.000 -> " REAL_1 "\n12:00:01.100 -> " REAL_2
-		"\n12:00:01.200 -> " REAL_3 "\n12:00:01.300 -> " REAL_4 "\n12:00:01.400 -> " END "\n",
+		"\n12:00:01.200 -> " REAL_3 "\n12:00:01.300 -> " REAL_4 "\n12:00:01.400 -> " END
+		"\n",
 		"-----BEGIN NEW CERTIFICATE REQUEST-----\n" REAL_1 REAL_2 REAL_3 REAL_4
 		"\n-----END NEW CERTIFICATE REQUEST-----",
 		REAL REAL,
@@ -462,7 +496,8 @@ what_is_no_request_gets_a_sentence(void **state)
 		{ BEGIN "\n" REAL_1 "\n" REAL_2 "\n", "is cut off: the line -----END" },
 		{ BEGIN "\n" REAL_1 "\n" END "\n", "is damaged or cut off" },
 		{ BEGIN "\n" REAL_1 "*\n" END "\n", "is not base64" },
-		{ BEGIN "\n" REAL_1 "\n" REAL_2 "\n" REAL_3 "\n" REAL_4 "AAAA\n" END, "not base64" },
+		{ BEGIN "\n" REAL_1 "\n" REAL_2 "\n" REAL_3 "\n" REAL_4 "AAAA\n" END,
+		  "not base64" },
 		{ BEGIN "\n====\n" END, "damaged" },
 		{ BEGIN "\n" END, "not base64" },
 		{ "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
@@ -475,16 +510,17 @@ what_is_no_request_gets_a_sentence(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		assert_int_equal(pki_sign_request(folder, span_str(rows[i].text), NULL, 0, &issued, why),
-		                 ERR_MALFORMED);
+		assert_int_equal(
+			pki_sign_request(folder, span_str(rows[i].text), NULL, 0, &issued, why),
+			ERR_MALFORMED);
 		if (strstr(why, rows[i].sentence) == NULL) {
 			fail_msg("row %zu: %s", i, why);
 		}
 	}
 	memset(large, '\n', PKI_INPUT_MAX + 1);
-	assert_int_equal(pki_sign_request(folder, span_of(large, PKI_INPUT_MAX + 1), NULL, 0, &issued,
-	                                  why),
-	                 ERR_LIMIT);
+	assert_int_equal(
+		pki_sign_request(folder, span_of(large, PKI_INPUT_MAX + 1), NULL, 0, &issued, why),
+		ERR_LIMIT);
 	free(large);
 }
 
@@ -502,7 +538,7 @@ cuts_and_additions_are_refused(void **state)
 
 		memcpy(exact, buf_span(&der).ptr, n);
 		assert_int_equal(pki_sign_request(folder, span_of(exact, n), NULL, 0, &issued, why),
-		                 ERR_MALFORMED);
+				 ERR_MALFORMED);
 		free(exact);
 	}
 	/* No changed byte may pass: all of them are signed, or are the signature. */
@@ -513,7 +549,7 @@ cuts_and_additions_are_refused(void **state)
 	}
 	assert_int_equal(buf_append(&der, span_of("", 1)), 0);
 	assert_int_equal(pki_sign_request(folder, buf_span(&der), NULL, 0, &issued, why),
-	                 ERR_MALFORMED);
+			 ERR_MALFORMED);
 	assert_non_null(strstr(why, "after its end"));
 	buf_release(&der);
 }
@@ -521,27 +557,30 @@ cuts_and_additions_are_refused(void **state)
 static void
 known_library_fault_is_named(void **state)
 {
-	static const char filler[] = "ooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo";
+	static const char filler[] =
+		"ooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo";
 	EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
 	int found = 0;
 
 	(void)state;
 	for (size_t o = 0; o < sizeof filler; o++) {
 		struct plan plan = { key, other, "seventeen-letters", o > 0 ? &filler[o - 1] : NULL,
-			             false };
+				     false };
 		struct pki_issued issued;
 		struct buf der = make_request(&plan);
 		const uint8_t *p = buf_span(&der).ptr;
 		/* Outer header of 3 or 4 bytes; the inner one of 2, 3 or 4. */
 		const uint8_t *in = p + (p[1] == 0x81 ? 3 : 4);
-		size_t len = in[1] < 0x80 ? in[1] + 2u : in[1] == 0x81 ? in[2] + 3u :
-		                                                        (in[2] << 8 | in[3]) + 4u;
+		size_t len = in[1] < 0x80    ? in[1] + 2u
+			     : in[1] == 0x81 ? in[2] + 3u
+					     : (in[2] << 8 | in[3]) + 4u;
 		bool named;
 
 		assert_int_equal(pki_sign_request(folder, buf_span(&der), NULL, 0, &issued, why),
-		                 ERR_CRYPTO);
-		named = strcmp(why, "The board's request is damaged by a known library fault; make the "
-		                    "common name one character longer.") == 0;
+				 ERR_CRYPTO);
+		named = strcmp(why,
+			       "The board's request is damaged by a known library fault; make the "
+			       "common name one character longer.") == 0;
 		assert_int_equal(named, len % 64 == 0);
 		found += named;
 		if (o == 0) {
@@ -620,9 +659,13 @@ names_are_checked(void **state)
 		{ "ok", "\xff", ERR_UNSAFE },
 		{ "192.168.1.10", NULL, ERR_UNSAFE },
 		{ "ok", "fd00::1", ERR_UNSAFE },
-		{ "ok", "K\xc3\xbc" "che 7", 0 },
+		{ "ok",
+		  "K\xc3\xbc"
+		  "che 7",
+		  0 },
 		{ "ok", "0123456789012345678901234567890123456789012345678901234567890123", 0 },
-		{ "ok", "01234567890123456789012345678901234567890123456789012345678901234", ERR_UNSAFE },
+		{ "ok", "01234567890123456789012345678901234567890123456789012345678901234",
+		  ERR_UNSAFE },
 	};
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 
@@ -643,7 +686,8 @@ names_are_checked(void **state)
 	EVP_PKEY_free(key);
 }
 
-/* ---- files and signatures --------------------------------------------------------------------- */
+/* ---- files and signatures ---------------------------------------------------------------------
+ */
 
 static void
 key_with_a_pass_phrase_gets_a_sentence(void **state)
@@ -659,7 +703,7 @@ key_with_a_pass_phrase_gets_a_sentence(void **state)
 	EVP_PKEY_free(key);
 	assert_int_equal(rename(in_folder("file"), in_folder("ca.key")), 0);
 	assert_int_equal(pki_sign_request(folder, span_str(REAL), NULL, 0, &issued, why),
-	                 ERR_MALFORMED);
+			 ERR_MALFORMED);
 	assert_non_null(strstr(why, "pass phrase, which is not supported"));
 }
 
@@ -721,6 +765,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_CA(ca_has_its_profile),
+		WITH_CA(anchor_is_subject_and_point),
 		WITH_CA(ca_is_never_overwritten),
 		WITH_CA(gateway_has_its_profile),
 		WITH_CA(gateway_key_stays_when_asked),

@@ -153,8 +153,9 @@ foreign_files_are_refused(void **state)
 	assert_int_equal(reg_open(file, REG_CREATE, &reg, why), ERR_DATABASE);
 	assert_non_null(strstr(why, "another program"));
 	unlink(file);
-	assert_int_equal(run_sql(file, "PRAGMA application_id = 7; CREATE TABLE t (x); DROP TABLE t"),
-	                 SQLITE_OK);
+	assert_int_equal(
+		run_sql(file, "PRAGMA application_id = 7; CREATE TABLE t (x); DROP TABLE t"),
+		SQLITE_OK);
 	assert_int_equal(reg_open(file, REG_CREATE, &reg, why), ERR_DATABASE);
 	unlink(file);
 	assert_null(reg);
@@ -249,8 +250,13 @@ names_are_data(void **state)
 {
 	struct fixture *f = *state;
 	char longest[REG_NAME_MAX + 1];
-	const char *names[] = { "'; DROP TABLE device; --", "\"quoted\"", "K\xc3\xbc" "che %_*?",
-		                longest, "a b", "?1" };
+	const char *names[] = { "'; DROP TABLE device; --",
+				"\"quoted\"",
+				"K\xc3\xbc"
+				"che %_*?",
+				longest,
+				"a b",
+				"?1" };
 	struct reg_device found;
 
 	memset(longest, 'n', REG_NAME_MAX);
@@ -260,7 +266,7 @@ names_are_data(void **state)
 		assert_int_equal(reg_find(f->reg, span_str(names[i]), &found), 0);
 		assert_string_equal(found.name, names[i]);
 		assert_int_equal(reg_find(f->reg, span_of(names[i], strlen(names[i]) - 1), &found),
-		                 ERR_NOT_FOUND);
+				 ERR_NOT_FOUND);
 	}
 	assert_int_equal(reg_find(f->reg, span_of("a b\0c", 5), &found), ERR_NOT_FOUND);
 	assert_int_equal(reg_find(f->reg, span_of(NULL, 0), &found), ERR_NOT_FOUND);
@@ -479,10 +485,12 @@ static void
 sightings_are_noted(void **state)
 {
 	struct fixture *f = *state;
-	struct reg_sighting list[] = { sighting("x", 10, ""), sighting("x", 20, "It is revoked."),
-		                       sighting("new", 30, "It is not in the register."),
-		                       sighting("guest", 40, ""), sighting("", 50, "nobody"),
-		                       sighting("x", 5, "") };
+	struct reg_sighting list[] = { sighting("x", 10, ""),
+				       sighting("x", 20, "It is revoked."),
+				       sighting("new", 30, "It is not in the register."),
+				       sighting("guest", 40, ""),
+				       sighting("", 50, "nobody"),
+				       sighting("x", 5, "") };
 	struct reg_device found;
 	uint64_t before;
 
@@ -557,18 +565,18 @@ other_handles_see_the_generation_change(void **state)
 	assert_int_equal(reg_open(f->file, REG_READ, &other, why), 0);
 	last = reg_generation(other);
 	assert_true(reg_generation(other) == last);
-#define CHANGES(call)                      \
-	do {                               \
-		assert_int_equal(call, 0); \
-		now = reg_generation(other); \
-		assert_true(now > last);   \
-		assert_true(reg_generation(f->reg) == now); \
-		last = now;                \
+#define CHANGES(call)                                                                              \
+	do {                                                                                       \
+		assert_int_equal(call, 0);                                                         \
+		now = reg_generation(other);                                                       \
+		assert_true(now > last);                                                           \
+		assert_true(reg_generation(f->reg) == now);                                        \
+		last = now;                                                                        \
 	} while (0)
-#define KEEPS(call)                        \
-	do {                               \
-		assert_int_equal(call, 0); \
-		assert_true(reg_generation(other) == last); \
+#define KEEPS(call)                                                                                \
+	do {                                                                                       \
+		assert_int_equal(call, 0);                                                         \
+		assert_true(reg_generation(other) == last);                                        \
 	} while (0)
 	enrol(f->reg, "x", KEY_A);
 	CHANGES(0);
@@ -609,7 +617,8 @@ static void
 subscriptions_are_kept_per_client(void **state)
 {
 	struct fixture *f = *state;
-	struct reg_subscription a = { span_str("a+"), 2, 0 }, b = { span_str("b#"), 0x2e, 268435455 };
+	struct reg_subscription a = { span_str("a+"), 2, 0 },
+				b = { span_str("b#"), 0x2e, 268435455 };
 
 	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &b), 0);
 	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &a), 0);

@@ -9,7 +9,7 @@
 #define HIGH 65536
 #define LOW 16384
 
-/* ---- one end on the loop, the other on a thread ------------------------------------ */
+/* ---- one end on the loop, the other on a thread ----------------------------------------- */
 
 struct pair {
 	struct loop *loop;
@@ -132,7 +132,7 @@ both_kinds(void (*test)(bool local))
 	test(true);
 }
 
-/* ---- echo ------------------------------------------------------------------------------ */
+/* ---- echo ------------------------------------------------------------------------------- */
 
 static void *
 echo_peer(void *arg)
@@ -207,7 +207,7 @@ bytes_come_back(void **state)
 	both_kinds(echo_one);
 }
 
-/* ---- a lot, to a slow reader ------------------------------------------------------------- */
+/* ---- a lot, to a slow reader ------------------------------------------------------------ */
 
 #define LOT (64u << 20)
 #define CHUNK 24000
@@ -306,7 +306,8 @@ lot_drained(void *owner)
 static void
 lot_one(bool local)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, lot_drained, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		lot_drained, pair_closed };
 	struct pair p = { .peer = check_peer, .connected = lot_connected, .total = LOT };
 
 	pair_init(&p, &calls);
@@ -356,7 +357,8 @@ once_drained(void *owner)
 static void
 once_one(bool local)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, once_drained, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		once_drained, pair_closed };
 	struct pair p = { .peer = check_peer, .connected = once_connected };
 
 	pair_init(&p, &calls);
@@ -406,7 +408,8 @@ start_reading(struct pair *p)
 static void
 fin_one(bool local)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { .peer = fin_peer, .connected = start_reading, .error = 1 };
 
 	pair_init(&p, &calls);
@@ -426,7 +429,8 @@ fin_ends_it(void **state)
 static void
 rst_ends_it(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { .peer = rst_peer, .connected = start_reading };
 
 	(void)state;
@@ -521,7 +525,8 @@ close_now(struct pair *p)
 static void
 closing_in_connected(bool local)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { .peer = fin_peer, .connected = close_now };
 
 	pair_init(&p, &calls);
@@ -542,7 +547,8 @@ drained_closes(void *owner)
 static void
 closing_in_drained(bool local)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, drained_closes, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		drained_closes, pair_closed };
 	struct pair p = { .peer = check_peer, .connected = once_connected };
 
 	pair_init(&p, &calls);
@@ -570,7 +576,8 @@ close_with_queue(struct pair *p)
 static void
 closing_drops_the_queue(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, drained_closes, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		drained_closes, pair_closed };
 	struct pair p = { .peer = check_peer, .connected = close_with_queue };
 
 	(void)state;
@@ -580,12 +587,13 @@ closing_drops_the_queue(void **state)
 	assert_false(p.good);
 }
 
-/* ---- dials that fail ---------------------------------------------------------------------- */
+/* ---- dials that fail -------------------------------------------------------------------- */
 
 static void
 failed_dials_say_why(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { 0 };
 	char path[200];
 
@@ -593,8 +601,10 @@ failed_dials_say_why(void **state)
 	memset(path, 'a', sizeof path - 1);
 	path[sizeof path - 1] = '\0';
 	pair_init(&p, &calls);
-	assert_int_equal(stream_dial_unix(&p.s, "/nonexistent/socket", pair_connected, &p), -ENOENT);
-	assert_int_equal(stream_dial_unix(&p.s, path, pair_connected, &p), -ENAMETOOLONG);
+	assert_int_equal(stream_dial_unix(&p.s, "/nonexistent/socket", pair_connected, &p),
+	                 -ENOENT);
+	assert_int_equal(stream_dial_unix(&p.s, path, pair_connected, &p),
+	                 -ENAMETOOLONG);
 	assert_int_equal(stream_dial_tcp(&p.s, "localhost", 1, pair_connected, &p), -EINVAL);
 	assert_int_equal(stream_read(&p.s, true), -ENOTCONN);
 	/* A port that nobody listens on. */
@@ -610,7 +620,8 @@ failed_dials_say_why(void **state)
 static void
 a_stream_never_opened_closes(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { 0 };
 
 	(void)state;
@@ -624,7 +635,7 @@ a_stream_never_opened_closes(void **state)
 	sem_destroy(&p.go);
 }
 
-/* ---- accepted streams ------------------------------------------------------------------------ */
+/* ---- accepted streams ------------------------------------------------------------------- */
 
 static void
 pair_incoming(void *owner, struct listener *listener, const struct sockaddr *peer)
@@ -752,7 +763,8 @@ close_gently_now(struct pair *p)
 static void
 a_gentle_close_has_a_limit(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, stubborn_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended, NULL,
+		stubborn_closed };
 	struct pair p = { .peer = stubborn_peer, .connected = close_gently_now };
 
 	(void)state;
@@ -783,7 +795,8 @@ abort_now(struct pair *p)
 static void
 abort_resets(void **state)
 {
-	static const struct stream_calls calls = { pair_received, pair_ended, NULL, pair_closed };
+	static const struct stream_calls calls = { pair_received, pair_ended,
+		NULL, pair_closed };
 	struct pair p = { .peer = refused_peer, .connected = abort_now };
 
 	(void)state;
@@ -811,7 +824,7 @@ a_bad_address_is_a_sentence(void **state)
 	assert_int_equal(loop_free(loop), 0);
 }
 
-/* ---- refused connections, and none left to give -------------------------------------------------- */
+/* ---- refused connections, and none left to give ----------------------------------------- */
 
 static void
 not_taken(void *owner, struct listener *listener, const struct sockaddr *peer)

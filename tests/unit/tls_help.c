@@ -15,7 +15,7 @@
 
 struct world world;
 
-/* ---- certificates --------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------- */
 
 static void
 add_extension(X509 *cert, int nid, const char *value)
@@ -50,7 +50,8 @@ make_identity(const struct recipe *recipe)
 		made.key = make_key(recipe->curve);
 	}
 	assert_non_null(made.key);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)recipe->name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+	                           (const uint8_t *)recipe->name, -1, -1, 0);
 	X509_set_issuer_name(made.cert, recipe->issuer != NULL ?
 	                                        X509_get_subject_name(recipe->issuer->cert) :
 	                                        name);
@@ -63,7 +64,8 @@ make_identity(const struct recipe *recipe)
 		add_extension(made.cert, NID_basic_constraints,
 		              recipe->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 		add_extension(made.cert, NID_key_usage,
-		              recipe->ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
+		              recipe->ca ? "critical,keyCertSign,cRLSign" :
+		                           "critical,digitalSignature");
 	}
 	if (recipe->usage != NULL) {
 		add_extension(made.cert, NID_ext_key_usage, recipe->usage);
@@ -149,7 +151,7 @@ world_remove(void **state)
 	return 0;
 }
 
-/* ---- server ------------------------------------------------------------------------------ */
+/* ---- server ---------------------------------------------------------------------------- */
 
 static enum tls_admit
 admit(void *owner, const struct pki_cert *cert, bool resumed)
@@ -244,7 +246,7 @@ server_read(struct server *s, void *plain, size_t size)
 	return got;
 }
 
-/* ---- client -------------------------------------------------------------------------------- */
+/* ---- client ---------------------------------------------------------------------------- */
 
 static void
 client_info(const SSL *ssl, int where, int value)
@@ -277,7 +279,8 @@ client_start(struct client *c, const struct identity *identity, int version)
 	SSL_CTX_set_max_proto_version(c->context, version);
 	X509_STORE_add_cert(SSL_CTX_get_cert_store(c->context), world.ca.cert);
 	SSL_CTX_set_verify(c->context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_session_cache_mode(c->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_session_cache_mode(c->context,
+	                               SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c->context, client_session);
 	SSL_CTX_set_info_callback(c->context, client_info);
 	if (identity != NULL) {
@@ -325,7 +328,7 @@ client_stop(struct client *c)
 	*c = (struct client){ 0 };
 }
 
-/* ---- both -------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------ */
 
 void
 carry_up(struct client *c, struct server *s)

@@ -15,7 +15,7 @@
 #define HOUR 3600
 #define DAY 86400
 
-/* ---- certificates ----------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------- */
 
 struct identity {
 	EVP_PKEY *key;
@@ -49,7 +49,7 @@ const char *world_file(const char *name);
 void write_cert(const char *file, X509 *cert, bool append);
 void write_key(const char *file, EVP_PKEY *key);
 
-/* ---- the two ends -------------------------------------------------------------------- */
+/* ---- the two ends ---------------------------------------------------------------------- */
 
 struct server {
 	struct tls_shared *shared;

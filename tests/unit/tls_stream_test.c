@@ -99,7 +99,8 @@ pieces_are_joined_into_records(void **state)
 		assert_int_equal(client_read(&c, got, BIG), batch.bytes);
 		at = 0;
 		for (unsigned n = 0; n < batch.count; n++) {
-			assert_memory_equal(got + at, batch.piece[n].iov_base, batch.piece[n].iov_len);
+			assert_memory_equal(got + at, batch.piece[n].iov_base,
+			                    batch.piece[n].iov_len);
 			at += batch.piece[n].iov_len;
 		}
 		close_pair(&s, &c);

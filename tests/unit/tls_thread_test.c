@@ -10,7 +10,7 @@
 #define ROUNDS 12
 
 struct worker {
-	struct tls_shared *shared;
+	struct server server; /* made by the control thread, as at a reload */
 	int version;
 	unsigned failed, resumed;
 };
@@ -19,10 +19,9 @@ static void *
 work(void *arg)
 {
 	struct worker *w = arg;
-	struct server s;
+	struct server *s = &w->server;
 	struct client c;
 
-	server_start(&s, NULL, w->shared);
 	client_start(&c, &world.device, w->version);
 	SSL_CTX_set_options(c.context, w->version == TLS1_2_VERSION ? SSL_OP_NO_TICKET : 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -31,12 +30,12 @@ work(void *arg)
 		if (session != NULL) {
 			SSL_SESSION_up_ref(session);
 		}
-		w->failed += !meet(&c, &s, session);
-		w->resumed += tls_resumed(s.tls);
+		w->failed += !meet(&c, s, session);
+		w->resumed += tls_resumed(s->tls);
 		SSL_SESSION_free(session);
 	}
 	client_stop(&c);
-	server_stop(&s);
+	server_stop(s);
 	OPENSSL_thread_stop();
 	return NULL;
 }
@@ -51,7 +50,7 @@ workers_share_a_store(void **state)
 	(void)state;
 	assert_int_equal(tls_shared_new(8, 7200, &shared), 0);
 	for (unsigned i = 0; i < 2; i++) {
-		workers[i].shared = shared;
+		server_start(&workers[i].server, NULL, shared);
 		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
 	}
 	for (unsigned i = 0; i < 200; i++) {

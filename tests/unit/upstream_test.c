@@ -9,7 +9,7 @@
 #define CROWD 200
 #define BACKLOG 10 /* mosquitto's on a unix socket */
 
-/* ---- a broker that only accepts ------------------------------------------------------ */
+/* ---- a broker that only accepts --------------------------------------------------- */
 
 struct acceptor {
 	struct help_folder folder;
@@ -65,7 +65,7 @@ acceptor_end(struct acceptor *a)
 	help_folder_remove(&a->folder);
 }
 
-/* ---- a worker with dials --------------------------------------------------------------- */
+/* ---- a worker with dials ---------------------------------------------------------- */
 
 struct worker;
 
@@ -245,7 +245,7 @@ broker_end(struct broker *broker)
 	broker_free(broker);
 }
 
-/* ---- pacing ------------------------------------------------------------------------------ */
+/* ---- pacing ----------------------------------------------------------------------- */
 
 static struct acceptor *late_acceptor;
 
@@ -321,7 +321,7 @@ two_workers_share_the_permits(void **state)
 	broker_end(broker);
 }
 
-/* ---- away and back -------------------------------------------------------------------------- */
+/* ---- away and back ---------------------------------------------------------------- */
 
 static void
 call_none(struct loop_message *message)
@@ -429,7 +429,7 @@ another_worker_takes_over_the_probe(void **state)
 	broker_end(broker);
 }
 
-/* ---- deadline and cancelling ------------------------------------------------------------------ */
+/* ---- deadline and cancelling ------------------------------------------------------ */
 
 /* A listener whose backlog is full for good. */
 static void
@@ -553,7 +553,7 @@ cancelling_at_once_is_silent(void **state)
 	}
 }
 
-/* ---- TCP -------------------------------------------------------------------------------------- */
+/* ---- TCP -------------------------------------------------------------------------- */
 
 static void
 tcp_works_too(void **state)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What others may know of a relay, and what a reload of the rules does to it. */
+#include "relay/relay_int.h"
+
+struct relay_ending
+relay_ending(const struct relay *r)
+{
+	return r->ending;
+}
+
+void
+relay_info(const struct relay *r, struct relay_info *out)
+{
+	*out = (struct relay_info){
+		.version = r->version,
+		.device_client_id = relay_device_id(r),
+		.client_id = relay_client_id(r),
+		.clean_start = r->clean_start,
+		.session_present = r->session_present,
+		.keep_alive = r->keep_alive,
+		.publish_up = r->publish_up,
+		.publish_down = r->publish_down,
+		.denied = r->denied,
+		.unmapped = r->unmapped,
+		.bytes_up = r->bytes_up,
+		.bytes_down = r->bytes_down,
+		.last_denied = span_of(r->last_denied, r->last_denied_len),
+		.subscriptions = r->subscriptions.count,
+	};
+}
+
+const struct topic_map *
+relay_map(const struct relay *r)
+{
+	return r->map;
+}
+
+static int
+compile(const struct relay *r, const struct topic_rules *rules, const struct topic_vars *base,
+        struct topic_map **out)
+{
+	struct topic_vars vars = relay_vars(r, base);
+	char why[256];
+
+	return topic_map_compile(rules, &vars, out, why, sizeof why);
+}
+
+bool
+relay_rights_differ(const struct relay *r, const struct topic_rules *rules,
+                    const struct topic_vars *vars)
+{
+	struct topic_map *map;
+	bool differ;
+
+	if (r->map == NULL) {
+		return false;
+	}
+	if (compile(r, rules, vars, &map) < 0) {
+		return true;
+	}
+	differ = !topic_map_equal(r->map, map) ||
+	         rules->on_denial != r->settings.rules->on_denial;
+	topic_map_free(map);
+	return differ;
+}
+
+int
+relay_rebase(struct relay *r, const struct topic_rules *rules, const struct topic_vars *vars)
+{
+	struct topic_map *map = NULL;
+
+	if (r->map != NULL) {
+		int rc = compile(r, rules, vars, &map);
+
+		if (rc < 0) {
+			return rc;
+		}
+		topic_map_free(r->map);
+		r->map = map;
+	}
+	r->settings.rules = rules;
+	r->settings.vars = *vars;
+	return 0;
+}

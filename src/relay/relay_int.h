@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the relay share. Words used here:
+ *
+ * stream   one direction: `up` from device to broker, `down` the other way.
+ * unit     what is decoded at once: a whole packet, or the head of a PUBLISH.
+ * made     a packet of our own, as opposed to one that passes.
+ * fold     one SUBSCRIBE or UNSUBSCRIBE of the device whose answer is awaited.
+ *
+ * Handlers of units are all or nothing: ERR_FULL means that nothing happened
+ * and the same unit is offered again. So each one first asks for all the room
+ * that it needs, and only then changes state and writes. Before every step
+ * both batches have SMALL_ROOM, so that a packet of ours without properties
+ * and the words of an ending always fit.
+ *
+ * Handlers return 0 (the unit is taken), ERR_FULL, ERR_CLOSED (the session is
+ * over) or -ENOMEM.
+ */
+#ifndef GATEWAY_RELAY_RELAY_INT_H
+#define GATEWAY_RELAY_RELAY_INT_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "relay/relay.h"
+
+#define SMALL_ROOM 1024u
+#define SMALL_PIECES 4u
+#define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
+#define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
+#define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
+#define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
+#define LAST_DENIED_MAX 128u
+/* What the head of a PUBLISH may take at least, whatever packet_memory says. */
+#define HEAD_MIN 65552u
+
+/* An answer that follows when the payload of a dropped PUBLISH is through. */
+struct answer {
+	uint16_t packet_id;
+	uint8_t type; /* MQTT_PUBACK, MQTT_PUBREC or 0: none */
+	uint8_t reason;
+};
+
+struct stream {
+	struct buf held;  /* the start of a unit that the end of the input cut */
+	struct buf later; /* made packets that must not fall into a payload */
+	uint32_t left;    /* bytes of payload still to come */
+	bool discard;     /* they are dropped */
+	struct answer answer;
+};
+
+struct unit {
+	struct mqtt_fixed fixed;
+	struct span bytes; /* with fixed header */
+	struct span body;  /* without */
+	uint32_t payload;  /* bytes that follow, of a PUBLISH */
+	bool held;         /* not in the caller's input: to be copied */
+	bool oversize;     /* a PUBLISH of the broker: head over packet_memory, cut after the identifier */
+};
+
+/* A set of packet identifiers, sorted. Zero-initialise. */
+struct idset {
+	uint16_t *id;
+	uint32_t count, size;
+};
+
+bool idset_has(const struct idset *set, uint16_t id);
+int idset_add(struct idset *set, uint16_t id) MUST_CHECK; /* 0 or -ENOMEM */
+bool idset_remove(struct idset *set, uint16_t id); /* was it there? */
+void idset_clear(struct idset *set);
+
+/* What an alias stands for. The fields after `denied` are those of the rule. */
+struct alias {
+	bool denied; /* the other side does not know this definition */
+	uint8_t max_qos;
+	bool clear_retain;
+	uint32_t max_payload;
+	uint16_t len;
+	uint8_t topic[];
+};
+
+struct aliases {
+	uint16_t max; /* highest alias allowed; 0 forbids */
+	struct alias **at;
+};
+
+struct alias *alias_get(const struct aliases *a, uint16_t number); /* NULL: undefined */
+/* Define with a copy of the topic; fields are copied from like (may be NULL). 0 or -ENOMEM. */
+int alias_set(struct aliases *a, uint16_t number, const struct alias *like,
+              struct span topic) MUST_CHECK;
+void alias_clear(struct aliases *a);
+
+/* A denied publish whose acknowledgement waits behind those that the broker owes. */
+struct local_ack {
+	uint32_t due; /* when the broker has sent that many */
+	struct answer answer;
+};
+
+struct acks {
+	uint32_t forwarded; /* PUBLISH packets with QoS > 0 that went up */
+	uint32_t answered;  /* PUBACK and PUBREC that came down */
+	struct local_ack *queue; /* ring of `size` */
+	unsigned first, count, size;
+	struct idset denied;  /* QoS 2 of the device: its PUBREL is answered here */
+	struct idset dropped; /* QoS 2 of the broker: its PUBREL is answered here */
+};
+
+struct subscription;
+
+struct subscriptions {
+	struct subscription **entry;
+	size_t count, size;
+	bool mixed; /* some broker filter has owners with different identifiers */
+};
+
+struct relay {
+	struct relay_settings settings;
+	struct relay_out *out; /* of the call that runs */
+	struct topic_map *map;
+	struct stream up, down;
+	struct buf connect; /* the CONNECT for the broker, in RELAY_DIAL */
+	struct acks acks;
+	struct aliases alias_up, alias_down;
+	struct subscriptions subscriptions;
+	struct list folds;
+	size_t fold_bytes;
+	unsigned fold_count;
+	uint32_t fold_serial;
+
+	struct relay_ending ending;
+	enum relay_phase phase;
+	uint32_t device_max; /* largest packet that the device takes */
+	uint32_t broker_max;
+	uint32_t session_expiry; /* 5.0; before: UINT32_MAX when the session is kept */
+	uint16_t keep_alive;
+	uint8_t version;     /* 0 before CONNECT */
+	bool clean_start, session_present;
+	bool quiet;          /* 5.0: Request Problem Information is 0 */
+	bool assigned;       /* 5.0: the client identifier came empty */
+	bool keep_alive_cut; /* 5.0: Server Keep Alive goes into CONNACK */
+	bool auth_turn;      /* the device may answer AUTH before CONNACK */
+
+	uint8_t *ids; /* device's client identifier, then the upstream one */
+	uint16_t device_id_len, client_id_len;
+	uint8_t *last_denied;
+	uint8_t last_denied_len;
+	uint64_t publish_up, publish_down, denied, unmapped, bytes_up, bytes_down;
+};
+
+static inline bool
+relay_is_5(const struct relay *r)
+{
+	return r->version == MQTT_5;
+}
+
+static inline struct span
+relay_device_id(const struct relay *r)
+{
+	return span_of(r->ids, r->device_id_len);
+}
+
+static inline struct span
+relay_client_id(const struct relay *r)
+{
+	return r->ids == NULL ? span_of(NULL, 0) :
+	                        span_of(r->ids + r->device_id_len, r->client_id_len);
+}
+
+/* ${client_id}: what the device sent, or the identity when that was empty. */
+struct topic_vars relay_vars(const struct relay *r, const struct topic_vars *base);
+
+static inline void
+relay_count(struct relay *r, enum metric which)
+{
+	metric_add(r->settings.metrics, which, 1);
+}
+
+/* ---- framer.c -------------------------------------------------------------- */
+
+/* Take bytes of one direction. As relay_from_device(). */
+int framer_run(struct relay *r, struct stream *s, struct span in, size_t *used) MUST_CHECK;
+/* The dispatchers of relay.c, one per direction. */
+int relay_unit_up(struct relay *r, const struct unit *u) MUST_CHECK;
+int relay_unit_down(struct relay *r, const struct unit *u) MUST_CHECK;
+
+/* ---- output.c -------------------------------------------------------------- */
+
+/* The batch that a stream ends in. */
+struct batch *out_batch(const struct relay *r, const struct stream *s);
+/* Is a payload half way through it? Then nothing else may go. */
+static inline bool
+out_busy(const struct stream *s)
+{
+	return s->left > 0 && !s->discard;
+}
+
+/* Room for a passing packet: 0, ERR_FULL, ERR_LIMIT (never), nothing is taken. */
+int out_room(const struct relay *r, const struct stream *s, size_t made) MUST_CHECK;
+/* The same for a made packet, which may have to wait for the end of a payload. */
+int out_made_room(const struct relay *r, const struct stream *s, size_t made) MUST_CHECK;
+/* Pass a unit as it stands. */
+int out_unit(struct relay *r, const struct stream *s, const struct unit *u) MUST_CHECK;
+/* A made packet, after out_made_room() or within SMALL_ROOM. 0 or -ENOMEM. */
+int out_made(struct relay *r, struct stream *s, struct span packet) MUST_CHECK;
+/* An acknowledgement. */
+int out_ack(struct relay *r, struct stream *s, enum mqtt_type type, uint16_t packet_id,
+            uint8_t reason) MUST_CHECK;
+/* What was held back while a payload ran. */
+int out_later(struct relay *r, struct stream *s) MUST_CHECK;
+
+/* ---- ending.c --------------------------------------------------------------- */
+
+/* The session is over, without a word. Returns ERR_CLOSED. */
+int end_silent(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text);
+/* The same with the CONNACK or DISCONNECT that fits. Returns ERR_CLOSED. */
+int end_session(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text);
+/* Refuse a CONNECT; say: more words for MQTT 5, or NULL. Returns ERR_CLOSED. */
+int end_refused(struct relay *r, enum mqtt_reason reason, const char *text, const char *say);
+/* A packet that the specification forbids. Returns ERR_CLOSED. */
+int end_malformed(struct relay *r, const struct stream *s, uint8_t type, enum mqtt_reason reason);
+int end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reason,
+                  const char *text);
+
+/* ---- one packet each ---------------------------------------------------------- */
+
+int connect_take(struct relay *r, const struct unit *u) MUST_CHECK;
+int connack_take(struct relay *r, const struct unit *u) MUST_CHECK;
+int publish_up(struct relay *r, const struct unit *u) MUST_CHECK;
+int publish_down(struct relay *r, const struct unit *u) MUST_CHECK;
+int acks_up(struct relay *r, const struct unit *u) MUST_CHECK;
+int acks_down(struct relay *r, const struct unit *u) MUST_CHECK;
+int subscribe_take(struct relay *r, const struct unit *u) MUST_CHECK;
+int unsubscribe_take(struct relay *r, const struct unit *u) MUST_CHECK;
+int fold_answer(struct relay *r, const struct unit *u) MUST_CHECK; /* SUBACK, UNSUBACK */
+
+/* The payload of a dropped PUBLISH is through: give its answer. 0, ERR_CLOSED, -ENOMEM. */
+int acks_dropped(struct relay *r, struct stream *s) MUST_CHECK;
+/* From now on the payload of this unit is dropped, then answer a is given. */
+int acks_drop(struct relay *r, struct stream *s, const struct unit *u, struct answer a) MUST_CHECK;
+void acks_free(struct acks *a);
+
+/* ---- fold.c: answers awaited --------------------------------------------------- */
+
+struct fold {
+	struct list node;
+	uint8_t answer; /* MQTT_SUBACK or MQTT_UNSUBACK */
+	bool ours;      /* made by the gateway: the answer is swallowed */
+	uint16_t packet_id;
+	uint32_t serial;
+	uint32_t id;    /* subscription identifier, 0: none */
+	uint32_t count; /* filters asked for */
+	size_t parts;   /* filters sent to the broker */
+	size_t size;    /* of this allocation */
+	struct span list; /* the filters, a copy */
+	uint8_t *code;    /* per filter, what the device gets */
+	uint16_t part[];  /* per filter, how many broker filters; 0: code is final */
+};
+
+struct fold *fold_new(const struct mqtt_filters *filters, enum mqtt_type answer);
+void fold_add(struct relay *r, struct fold *f);
+void fold_free(struct fold *f);
+void fold_free_all(struct relay *r);
+/* The filters again, from the copy. */
+struct mqtt_filters fold_filters(const struct fold *f);
+/* Answer without the broker; takes f over but with ERR_FULL. */
+int fold_local(struct relay *r, struct fold *f) MUST_CHECK;
+/* A packet identifier that no fold has. */
+uint16_t fold_unused_id(const struct relay *r);
+
+/* ---- subscriptions.c: the table of the session ---------------------------------- */
+
+struct subscription {
+	uint32_t id;     /* subscription identifier, 0: none */
+	uint32_t born;   /* serial of the SUBSCRIBE that made it */
+	uint32_t last;   /* and of the last one */
+	uint16_t parts, len;
+	uint8_t options;
+	bool granted;
+	bool doomed;     /* by the UNSUBSCRIBE that is being handled */
+	uint64_t part[]; /* hashes of the broker filters, then the device filter */
+};
+
+static inline struct span
+subscription_filter(const struct subscription *s)
+{
+	return span_of(s->part + s->parts, s->len);
+}
+
+/* What the owners of one broker filter want together. */
+struct wish {
+	unsigned owners;
+	uint8_t options;
+	uint32_t id;
+};
+
+struct subscription *subscription_find(const struct relay *r, struct span filter);
+/* Add or change. 0, -ENOMEM, or what mapping says. */
+int subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t id,
+                     uint32_t serial, struct subscription **out) MUST_CHECK;
+void subscription_drop(struct relay *r, struct subscription *s);
+void subscription_free_all(struct relay *r);
+/* Over all owners, or over those that are not doomed. */
+struct wish subscription_wish(const struct relay *r, struct span broker_filter, bool doomed_too);
+/* Fill the table from the store after CONNACK with session present. */
+int subscription_load(struct relay *r) MUST_CHECK;
+/* The list of properties with the identifiers of all owners; NULL: no memory. */
+uint8_t *subscription_identify(const struct relay *r, struct span device_topic,
+                               struct mqtt_props *props);
+bool subscription_kept(const struct relay *r);
+/* Is a change of the table to be written down? 0 or negative. */
+int subscription_store_put(struct relay *r, const struct subscription *s) MUST_CHECK;
+int subscription_store_remove(struct relay *r, struct span filter) MUST_CHECK;
+int subscription_store_clear(struct relay *r) MUST_CHECK;
+
+#endif
