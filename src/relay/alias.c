@@ -16,7 +16,7 @@ alias_get(const struct aliases *a, uint16_t number)
 }
 
 int
-alias_set(struct aliases *a, uint16_t number, const struct alias *like, struct span topic)
+alias_set(struct aliases *a, uint16_t number, struct terms terms, struct span topic)
 {
 	struct alias *made;
 
@@ -30,7 +30,7 @@ alias_set(struct aliases *a, uint16_t number, const struct alias *like, struct s
 	if (made == NULL) {
 		return -ENOMEM;
 	}
-	*made = like != NULL ? *like : (struct alias){ 0 };
+	made->terms = terms;
 	made->len = (uint16_t)topic.len;
 	if (topic.len > 0) {
 		memcpy(made->topic, topic.ptr, topic.len);

@@ -7,14 +7,14 @@
 
 #define DEVICE_MAX_MIN 64u /* no device can work with less, whatever the arithmetic says */
 
-struct terms {
+struct reply {
 	struct mqtt_connack a;
 	struct mqtt_edit edit[8];
 	size_t edits;
 };
 
 static void
-edit(struct terms *t, enum mqtt_property id, int what, uint32_t number, struct span text)
+edit(struct reply *t, enum mqtt_property id, int what, uint32_t number, struct span text)
 {
 	t->edit[t->edits].id = id;
 	t->edit[t->edits].what = what;
@@ -24,13 +24,13 @@ edit(struct terms *t, enum mqtt_property id, int what, uint32_t number, struct s
 }
 
 static void
-edit_number(struct terms *t, enum mqtt_property id, uint32_t number)
+edit_number(struct reply *t, enum mqtt_property id, uint32_t number)
 {
 	edit(t, id, MQTT_EDIT_NUMBER, number, span_of(NULL, 0));
 }
 
 static void
-edit_remove(struct terms *t, enum mqtt_property id)
+edit_remove(struct reply *t, enum mqtt_property id)
 {
 	edit(t, id, MQTT_EDIT_REMOVE, 0, span_of(NULL, 0));
 }
@@ -40,7 +40,7 @@ edit_remove(struct terms *t, enum mqtt_property id)
  * The true size is checked again on the way.
  */
 static void
-edit_packet_size(const struct relay *r, struct terms *t, uint32_t broker_max)
+edit_packet_size(const struct relay *r, struct reply *t, uint32_t broker_max)
 {
 	size_t growth = topic_map_growth_up(r->map) + topic_map_shrink_down(r->map) + 6;
 	uint32_t max = UINT32_MAX;
@@ -62,7 +62,7 @@ edit_packet_size(const struct relay *r, struct terms *t, uint32_t broker_max)
  * identifier again: the identity, which is what an empty one stands for.
  */
 static void
-edit_client_id(const struct relay *r, struct terms *t)
+edit_client_id(const struct relay *r, struct reply *t)
 {
 	if (r->assigned) {
 		edit(t, MQTT_PROP_ASSIGNED_CLIENT_IDENTIFIER, MQTT_EDIT_STRING, 0,
@@ -74,7 +74,7 @@ edit_client_id(const struct relay *r, struct terms *t)
 
 /* The root of response topics: the device will subscribe under it. */
 static void
-edit_response(const struct relay *r, struct terms *t, uint8_t *at)
+edit_response(const struct relay *r, struct reply *t, uint8_t *at)
 {
 	struct span text = mqtt_props_string(&t->a.props, MQTT_PROP_RESPONSE_INFORMATION);
 	const struct topic_rule *rule;
@@ -94,7 +94,7 @@ edit_response(const struct relay *r, struct terms *t, uint8_t *at)
 }
 
 static void
-edit_aliases(struct relay *r, struct terms *t)
+edit_aliases(struct relay *r, struct reply *t)
 {
 	uint32_t max = mqtt_props_number(&t->a.props, MQTT_PROP_TOPIC_ALIAS_MAXIMUM, 0);
 	unsigned limit = r->settings.limits.topic_aliases;
@@ -106,7 +106,7 @@ edit_aliases(struct relay *r, struct terms *t)
 }
 
 static void
-edit_keep_alive(struct relay *r, struct terms *t)
+edit_keep_alive(struct relay *r, struct reply *t)
 {
 	uint32_t server = mqtt_props_number(&t->a.props, MQTT_PROP_SERVER_KEEP_ALIVE, UINT32_MAX);
 
@@ -118,7 +118,7 @@ edit_keep_alive(struct relay *r, struct terms *t)
 }
 
 static void
-accept_terms(struct relay *r, struct terms *t, uint8_t *at)
+accept_terms(struct relay *r, struct reply *t, uint8_t *at)
 {
 	const struct mqtt_props *props = &t->a.props;
 
@@ -146,7 +146,7 @@ recall(struct relay *r)
 }
 
 static int
-refused(struct relay *r, const struct terms *t)
+refused(struct relay *r, const struct reply *t)
 {
 	static const enum mqtt_reason reason[] = {
 		[MQTT_RETURN_VERSION] = MQTT_UNSUPPORTED_PROTOCOL_VERSION,
@@ -168,7 +168,7 @@ refused(struct relay *r, const struct terms *t)
 int
 connack_take(struct relay *r, const struct unit *u)
 {
-	struct terms t = { .edits = 0 };
+	struct reply t = { .edits = 0 };
 	enum mqtt_reason reason = MQTT_MALFORMED_PACKET;
 	size_t size = u->bytes.len + SMALL_ROOM + r->settings.vars.identity.len + TOPIC_MAX;
 	uint8_t *at;

@@ -61,12 +61,52 @@ say_edit(const struct relay *r, const char *say, struct mqtt_edit *edit)
 	return 1;
 }
 
+/*
+ * Each packet has its own list of reason codes (3.2.2.2, 3.14.2.1): say the
+ * nearest one that it has.
+ */
+static enum mqtt_reason
+connack_reason(enum mqtt_reason reason)
+{
+	switch (reason) {
+	case MQTT_SERVER_SHUTTING_DOWN:
+	case MQTT_KEEP_ALIVE_TIMEOUT:
+	case MQTT_SESSION_TAKEN_OVER:
+	case MQTT_MAXIMUM_CONNECT_TIME:
+		return MQTT_SERVER_UNAVAILABLE;
+	case MQTT_ADMINISTRATIVE_ACTION:
+		return MQTT_NOT_AUTHORIZED;
+	case MQTT_RECEIVE_MAXIMUM_EXCEEDED:
+	case MQTT_MESSAGE_RATE_TOO_HIGH:
+		return MQTT_QUOTA_EXCEEDED;
+	default:
+		return reason;
+	}
+}
+
+static enum mqtt_reason
+disconnect_reason(enum mqtt_reason reason)
+{
+	switch (reason) {
+	case MQTT_SERVER_UNAVAILABLE:
+		return MQTT_SERVER_SHUTTING_DOWN;
+	case MQTT_BANNED:
+		return MQTT_ADMINISTRATIVE_ACTION;
+	case MQTT_CLIENT_IDENTIFIER_NOT_VALID:
+	case MQTT_BAD_USER_NAME_OR_PASSWORD:
+	case MQTT_BAD_AUTHENTICATION_METHOD:
+		return MQTT_NOT_AUTHORIZED;
+	default:
+		return reason;
+	}
+}
+
 static void
 say_connack(struct relay *r, enum mqtt_reason reason, const char *say)
 {
 	uint8_t made[TEXT_MAX + 64];
 	struct writer w = writer_of(made, sizeof made);
-	struct mqtt_connack a = { .code = reason };
+	struct mqtt_connack a = { .code = connack_reason(reason) };
 	struct mqtt_edit edit;
 	size_t count = 0;
 
@@ -89,9 +129,20 @@ say_disconnect(struct relay *r, enum mqtt_reason reason, const char *say)
 	struct mqtt_edit edit = { .text = span_of(NULL, 0) };
 
 	(void)say_edit(r, say, &edit);
-	mqtt_write_disconnect(&w, reason, edit.text);
+	mqtt_write_disconnect(&w, disconnect_reason(reason), edit.text);
 	if (!w.bad) {
 		last_words(r, writer_span(&w));
+	}
+}
+
+/* The CONNACK or DISCONNECT that fits, if any. */
+static void
+say_ending(struct relay *r, enum mqtt_reason reason, const char *say)
+{
+	if (r->phase == RELAY_DIAL || r->phase == RELAY_WAIT_CONNACK) {
+		say_connack(r, reason, say);
+	} else if (r->phase == RELAY_LIVE && relay_is_5(r)) {
+		say_disconnect(r, reason, say);
 	}
 }
 
@@ -99,22 +150,7 @@ int
 end_session(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text)
 {
 	/* What the broker did would read as an accusation of the device. */
-	const char *say = side == RELAY_SIDE_BROKER ? NULL : text;
-
-	switch (r->phase) {
-	case RELAY_DIAL:
-	case RELAY_WAIT_CONNACK:
-		say_connack(r, reason, say);
-		break;
-	case RELAY_LIVE:
-		if (relay_is_5(r)) {
-			say_disconnect(r, reason, say);
-		}
-		break;
-	case RELAY_WAIT_CONNECT:
-	case RELAY_OVER:
-		break;
-	}
+	say_ending(r, reason, side == RELAY_SIDE_BROKER ? NULL : text);
 	return end_silent(r, side, reason, text);
 }
 
@@ -133,12 +169,11 @@ end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reason, 
 		relay_count(r, METRIC_MALFORMED_DEVICE);
 		return end_session(r, RELAY_SIDE_DEVICE, reason, text);
 	}
-	/* The device is not at fault, and the reason would say that it is. */
+	/* The device is not at fault, and the true reason would say that it is. */
 	relay_count(r, METRIC_MALFORMED_BROKER);
-	if (r->phase == RELAY_WAIT_CONNACK) {
-		return end_session(r, RELAY_SIDE_BROKER, MQTT_SERVER_UNAVAILABLE, text);
-	}
-	return end_session(r, RELAY_SIDE_BROKER, MQTT_UNSPECIFIED_ERROR, text);
+	say_ending(r, r->phase == RELAY_LIVE ? MQTT_UNSPECIFIED_ERROR : MQTT_SERVER_UNAVAILABLE,
+	           NULL);
+	return end_silent(r, RELAY_SIDE_BROKER, reason, text);
 }
 
 int

@@ -119,16 +119,18 @@ look(const struct relay *r, const struct stream *s, struct span bytes, struct un
 }
 
 static int
-refuse(struct relay *r, const struct stream *s, int rc, const struct unit *u, struct span bytes,
+refuse(struct relay *r, const struct stream *s, int rc, struct span bytes,
        enum mqtt_reason reason)
 {
+	uint8_t type = bytes.len > 0 ? bytes.ptr[0] >> 4 : 0;
+
 	if (rc == ERR_LIMIT) {
 		return end_forbidden(r, s, reason, "sent a packet over the size limit");
 	}
-	if (r->version == 0 && bytes.len > 0 && bytes.ptr[0] >> 4 != MQTT_CONNECT) {
+	if (r->version == 0 && type != MQTT_CONNECT) {
 		return end_forbidden(r, s, reason, "sent something else before CONNECT");
 	}
-	return end_malformed(r, s, u->fixed.type, reason);
+	return end_malformed(r, s, type, reason);
 }
 
 static int
@@ -158,7 +160,7 @@ step_direct(struct relay *r, struct stream *s, struct span *in)
 		return rc;
 	}
 	if (rc < 0) {
-		return refuse(r, s, rc, &u, *in, reason);
+		return refuse(r, s, rc, *in, reason);
 	}
 	rc = handle(r, s, &u);
 	if (rc == 0) {
@@ -196,7 +198,7 @@ step_held(struct relay *r, struct stream *s, struct span *in)
 		return 0;
 	}
 	if (rc < 0) {
-		return refuse(r, s, rc, &u, buf_span(&s->held), reason);
+		return refuse(r, s, rc, buf_span(&s->held), reason);
 	}
 	rc = handle(r, s, &u);
 	if (rc == ERR_FULL) {

@@ -60,7 +60,7 @@ map_alias(struct relay *r, struct delivery *d)
 	d->known = known;
 	d->topic = span_of(known->topic, known->len);
 	d->unmapped = known->len == 0;
-	if (known->denied) {
+	if (known->terms.denied) {
 		d->p.topic = d->topic;
 	}
 	return 0;
@@ -130,12 +130,12 @@ drop(struct relay *r, const struct unit *u, uint16_t packet_id)
 static int
 define_alias(struct relay *r, const struct delivery *d, bool dropped)
 {
-	struct alias like = { .denied = dropped };
+	struct terms terms = { .denied = dropped };
 
 	if (d->known != NULL && !dropped) {
-		d->known->denied = false;
+		d->known->terms.denied = false;
 	}
-	return d->defines ? alias_set(&r->alias_down, d->alias, &like, d->topic) : 0;
+	return d->defines ? alias_set(&r->alias_down, d->alias, terms, d->topic) : 0;
 }
 
 static int

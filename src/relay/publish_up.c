@@ -15,7 +15,7 @@
 /* One publish while it is judged. */
 struct judged {
 	struct mqtt_publish p;
-	struct alias rule; /* what the rule or the alias says */
+	struct terms terms; /* of the rule, or of the alias */
 	struct span device_topic;
 	uint16_t alias;
 	bool defines; /* it carries topic and alias */
@@ -65,9 +65,9 @@ judge_topic(struct relay *r, struct judged *j)
 		return;
 	}
 	j->p.topic = span_of(j->topic_at, (size_t)n);
-	j->rule.max_qos = rule->max_qos;
-	j->rule.clear_retain = rule->retain == TOPIC_RETAIN_CLEAR;
-	j->rule.max_payload = rule->max_payload;
+	j->terms.max_qos = rule->max_qos;
+	j->terms.clear_retain = rule->retain == TOPIC_RETAIN_CLEAR;
+	j->terms.max_payload = rule->max_payload;
 }
 
 /* By alias only. 0 or ERR_CLOSED. */
@@ -80,9 +80,9 @@ judge_alias(struct relay *r, struct judged *j)
 		return end_forbidden(r, &r->up, MQTT_PROTOCOL_ERROR,
 		                     "used a topic alias that it never defined");
 	}
-	j->rule = *known;
+	j->terms = known->terms;
 	j->device_topic = span_of(known->topic, known->len);
-	if (known->denied) {
+	if (known->terms.denied) {
 		j->denied = MQTT_NOT_AUTHORIZED;
 	}
 	return 0;
@@ -113,11 +113,11 @@ judge_response(struct relay *r, struct judged *j)
 static void
 judge_rule(struct judged *j)
 {
-	if (MQTT_FLAG_QOS(j->p.flags) > j->rule.max_qos) {
+	if (MQTT_FLAG_QOS(j->p.flags) > j->terms.max_qos) {
 		j->denied = MQTT_NOT_AUTHORIZED;
-	} else if (j->p.payload > j->rule.max_payload) {
+	} else if (j->p.payload > j->terms.max_payload) {
 		j->denied = MQTT_QUOTA_EXCEEDED;
-	} else if (j->rule.clear_retain) {
+	} else if (j->terms.clear_retain) {
 		j->p.flags &= (uint8_t)~MQTT_FLAG_RETAIN;
 	}
 }
@@ -192,8 +192,8 @@ define_alias(struct relay *r, struct judged *j)
 	if (!j->defines) {
 		return 0;
 	}
-	j->rule.denied = j->denied != MQTT_SUCCESS;
-	return alias_set(&r->alias_up, j->alias, &j->rule,
+	j->terms.denied = j->denied != MQTT_SUCCESS;
+	return alias_set(&r->alias_up, j->alias, j->terms,
 	                 span_head(j->device_topic, LAST_DENIED_MAX));
 }
 

@@ -68,12 +68,17 @@ int idset_add(struct idset *set, uint16_t id) MUST_CHECK; /* 0 or -ENOMEM */
 bool idset_remove(struct idset *set, uint16_t id); /* was it there? */
 void idset_clear(struct idset *set);
 
-/* What an alias stands for. The fields after `denied` are those of the rule. */
-struct alias {
+/* What a rule says of a publish, and so of every later one by alias. */
+struct terms {
 	bool denied; /* the other side does not know this definition */
 	uint8_t max_qos;
 	bool clear_retain;
 	uint32_t max_payload;
+};
+
+/* What an alias stands for. */
+struct alias {
+	struct terms terms;
 	uint16_t len;
 	uint8_t topic[];
 };
@@ -84,8 +89,8 @@ struct aliases {
 };
 
 struct alias *alias_get(const struct aliases *a, uint16_t number); /* NULL: undefined */
-/* Define with a copy of the topic; fields are copied from like (may be NULL). 0 or -ENOMEM. */
-int alias_set(struct aliases *a, uint16_t number, const struct alias *like,
+/* Define with a copy of the topic. 0 or -ENOMEM. */
+int alias_set(struct aliases *a, uint16_t number, struct terms terms,
               struct span topic) MUST_CHECK;
 void alias_clear(struct aliases *a);
 

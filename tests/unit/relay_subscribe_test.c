@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SUBSCRIBE and UNSUBSCRIBE: folding, shared broker filters, kept sessions. */
+#include "unit/cmocka_all.h"
+
+#include "unit/relay_talk.h"
+
+static void
+subscriptions_are_folded(void **state)
+{
+	const struct scene scenes[] = {
+		{ .name = "several rules, a refusal", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'inTopic'>01<'no'>02<'#'>02}",
+		    "82{0001<'home/dev/command'>01<'home/dev/command'>02<'broadcast/#'>01"
+		    "<'reply/dev/+'>02}", NULL },
+		  { BROKER, "90{0001 01 02 01 80}", NULL, "90{0001 01 80 02}" },
+		  { DEVICE, "A2{0002<'#'>}", "A2{0002<'broadcast/#'><'reply/dev/+'>}"
+		    "82{FFFF<'home/dev/command'>01}", NULL },
+		  { BROKER, "B0 02 0002 90{FFFF 01}", NULL, "B0 02 0002" },
+		  { DEVICE, "A2{0003<'inTopic'>}", "A2{0003<'home/dev/command'>}", NULL },
+		  { BROKER, "B0 02 0003", NULL, "B0 02 0003" }) },
+		{ .name = "nothing to send", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'no'>01}", NULL, "90{0001 80}" },
+		  { DEVICE, "A2{0002<'no'>}", NULL, "B0 02 0002" }) },
+		{ .name = "nothing to send, 5.0", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'no'>01}", NULL, "90{0001{}87}" },
+		  { DEVICE, "A2{0002{}<'no'>}", NULL, "B0{0002{}87}" }) },
+		{ .name = "shared", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'$share/g/all/x'>01}",
+		    "82{0001{}<'$share/g/broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001{1F<'ok'>}01}", NULL, "90{0001{1F<'ok'>}01}" }) },
+		{ .name = "options and identifier", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{0B 05 26<'a'><'b'>}<'inTopic'>2E}",
+		    "82{0001{0B 05 26<'a'><'b'>}<'home/dev/command'>2E}", NULL },
+		  { BROKER, "90{0001{}02}", NULL, "90{0001{}02}" },
+		  { BROKER, "30{<'home/dev/command'>{0B 05}}", NULL, "30{<'inTopic'>{0B 05}}" }) },
+		{ .name = "all parts refused", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'#'>01}",
+		    "82{0001{}<'home/dev/command'>01<'broadcast/#'>01<'reply/dev/+'>01}", NULL },
+		  { BROKER, "90{0001{}87 80 80}", NULL, "90{0001{}87}" },
+		  { DEVICE, "A2{0002{}<'#'>}",
+		    "A2{0002{}<'home/dev/command'><'broadcast/#'><'reply/dev/+'>}", NULL },
+		  { BROKER, "B0{0002{}11 11 11}", NULL, "B0{0002{}11}" }) },
+		{ .name = "over the limit", .limits = { .subscriptions = 1 }, .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'all/1'>00<'all/2'>00}", "82{0001{}<'broadcast/1'>00}", NULL },
+		  { BROKER, "90{0001{}00}", NULL, "90{0001{}00 97}" },
+		  { DEVICE, "82{0002{}<'all/1'>01}", "82{0002{}<'broadcast/1'>01}", NULL }) },
+		{ .name = "over the broker's size", .talk = TALK(CONNECT_5, OPEN_5,
+		  { BROKER, "20{00 00{27 00000017}}", NULL, "20{00 00{27 00000040}}" },
+		  { DEVICE, "82{0001{}<'inTopic'>00}", NULL, "90{0001{}97}" }) },
+		{ .name = "wrong count", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'all/1'>00}", "82{0001<'broadcast/1'>00}", NULL },
+		  { BROKER, "90{0001 00 00}", NULL, NULL }),
+		  .ending = ENDS(BROKER, PROTOCOL_ERROR,
+		                 "answered with another number of codes than filters") },
+		{ .name = "not asked for", .talk = TALK(LIVE_3, { BROKER, "90{0001 00}", NULL, NULL }),
+		  .ending = ENDS(BROKER, PROTOCOL_ERROR,
+		                 "answered a subscription that nobody asked for") },
+	};
+
+	(void)state;
+	talk_play_all(scenes, COUNT_OF(scenes));
+}
+
+/* Two device filters that need the same broker filter. */
+static void
+broker_filters_have_owners(void **state)
+{
+	const struct scene scenes[] = {
+		{ .name = "the other still needs it", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'all/#'>00}", "82{0001{}<'broadcast/#'>00}", NULL },
+		  { BROKER, "90{0001{}00}", NULL, "90{0001{}00}" },
+		  { DEVICE, "82{0002{}<'#'>01}",
+		    "82{0002{}<'home/dev/command'>01<'broadcast/#'>01<'reply/dev/+'>01}", NULL },
+		  { BROKER, "90{0002{}01 01 01}", NULL, "90{0002{}01}" },
+		  /* QoS back to 0 for the one that remains; no retained messages again */
+		  { DEVICE, "A2{0003{}<'#'>}",
+		    "A2{0003{}<'home/dev/command'><'reply/dev/+'>} 82{FFFF{}<'broadcast/#'>20}",
+		    NULL },
+		  { BROKER, "B0{0003{}00 00} 90{FFFF{}00}", NULL, "B0{0003{}00}" },
+		  { DEVICE, "A2{0004{}<'all/#'>}", "A2{0004{}<'broadcast/#'>}", NULL },
+		  { BROKER, "B0{0004{}00}", NULL, "B0{0004{}00}" },
+		  { DEVICE, "A2{0005{}<'all/#'>}", "A2{0005{}<'broadcast/#'>}", NULL },
+		  { BROKER, "B0{0005{}11}", NULL, "B0{0005{}11}" }) },
+		{ .name = "nothing goes, nothing changes", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'all/#'>01<'all/+/#'>01<'all/x'>01}",
+		    "82{0001{}<'broadcast/#'>01<'broadcast/+/#'>01<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001{}01 01 01}", NULL, "90{0001{}01 01 01}" },
+		  { DEVICE, "82{0002{}<'+/x'>01}", "82{0002{}<'broadcast/x'>01<'reply/dev/x'>01}",
+		    NULL },
+		  { BROKER, "90{0002{}01 01}", NULL, "90{0002{}01}" },
+		  { DEVICE, "A2{0003{}<'all/x'>}", NULL, "B0{0003{}00}" }) },
+		{ .name = "both in one packet", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'all/x'>01<'+/x'>00}",
+		    "82{0001<'broadcast/x'>01<'broadcast/x'>01<'reply/dev/x'>00}", NULL },
+		  { BROKER, "90{0001 01 01 00}", NULL, "90{0001 01 00}" },
+		  { DEVICE, "A2{0002<'all/x'><'+/x'>}",
+		    "A2{0002<'broadcast/x'><'broadcast/x'><'reply/dev/x'>}", NULL },
+		  { BROKER, "B0 02 0002", NULL, "B0 02 0002" }) },
+		{ .name = "retained messages for the newcomer", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{}<'all/x'>10}", "82{0001{}<'broadcast/x'>10}", NULL },
+		  { BROKER, "90{0001{}00}", NULL, "90{0001{}00}" },
+		  { DEVICE, "82{0002{}<'+/x'>10}", "82{0002{}<'broadcast/x'>00<'reply/dev/x'>10}",
+		    NULL }) },
+		{ .name = "unsubscribed before the answer", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'all/x'>00} A2{0002<'all/x'>} 82{0003<'+/x'>01}",
+		    "82{0001<'broadcast/x'>00} A2{0002<'broadcast/x'>}"
+		    "82{0003<'broadcast/x'>01<'reply/dev/x'>01}", NULL },
+		  { BROKER, "90{0001 00} B0 02 0002 90{0003 01 01}", NULL,
+		    "90{0001 00} B0 02 0002 90{0003 01}" },
+		  { DEVICE, "A2{0004<'+/x'>}", "A2{0004<'broadcast/x'><'reply/dev/x'>}", NULL }) },
+		{ .name = "identifiers of all owners", .talk = TALK(LIVE_5,
+		  { DEVICE, "82{0001{0B 01}<'all/x'>00} 82{0002{0B 02}<'+/x'>00}",
+		    "82{0001{0B 01}<'broadcast/x'>00}"
+		    "82{0002{0B 02}<'broadcast/x'>00<'reply/dev/x'>00}", NULL },
+		  { BROKER, "90{0001{}00} 90{0002{}00 00}", NULL, "90{0001{}00} 90{0002{}00}" },
+		  { BROKER, "30{<'broadcast/x'>{0B 02 01 01}'m'} 30{<'reply/dev/x'>{0B 02}}", NULL,
+		    "30{<'all/x'>{01 01 0B 01 0B 02}'m'} 30{<'reply/x'>{0B 02}}" }) },
+	};
+
+	(void)state;
+	talk_play_all(scenes, COUNT_OF(scenes));
+}
+
+static void
+kept_sessions_remember(void **state)
+{
+	static const char *const kept[] = { "all/x", NULL };
+	const struct scene scenes[] = {
+		{ .name = "written down", .store = "clear dev 0;put all/x 1;remove all/x 0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL }, CONNACK_3,
+		  { DEVICE, "82{0001<'all/x'>01<'all/y'>01}",
+		    "82{0001<'broadcast/x'>01<'broadcast/y'>01}", NULL },
+		  { BROKER, "90{0001 01 80}", NULL, "90{0001 01 80}" },
+		  { DEVICE, "A2{0002<'all/x'>}", "A2{0002<'broadcast/x'>}", NULL }) },
+		{ .name = "not for clean ones", .store = "clear dev 0;", .talk = TALK(LIVE_3,
+		  { DEVICE, "82{0001<'all/x'>01}", "82{0001<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001 01}", NULL, "90{0001 01}" }) },
+		{ .name = "resumed", .kept = kept, .store = "load dev 0;put +/x 0;remove +/x 0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
+		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
+		  { DEVICE, "82{0001<'+/x'>00}", "82{0001<'broadcast/x'>01<'reply/dev/x'>00}", NULL },
+		  { BROKER, "90{0001 01 00}", NULL, "90{0001 00}" },
+		  { DEVICE, "A2{0002<'+/x'>}", "A2{0002<'reply/dev/x'>}", NULL }) },
+		{ .name = "5.0, until DISCONNECT", .kept = kept, .store = "load dev 0;clear dev 0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C}<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C}<'dev'><'dev'>}", NULL },
+		  { BROKER, "20{01 00{}}", NULL, "20{01 00{}}" },
+		  { DEVICE, "E0{00{11 00000000}}", "E0{00{11 00000000}}", NULL }),
+		  .ending = ENDS(DEVICE, SUCCESS, "disconnected") },
+	};
+
+	(void)state;
+	talk_play_all(scenes, COUNT_OF(scenes));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(subscriptions_are_folded),
+		cmocka_unit_test(broker_filters_have_owners),
+		cmocka_unit_test(kept_sessions_remember),
+	};
+
+	return cmocka_run_group_tests_name("relay subscribe", tests, NULL, NULL);
+}
