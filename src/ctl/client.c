@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ctl/doc_int.h"
 #include "ctl/frame.h"
 #include "ctl/path.h"
 

@@ -38,6 +38,8 @@ bool doc_failed(const struct doc *doc);
 
 enum doc_kind doc_kind(const struct doc *doc); /* NULL counts as DOC_NULL */
 const struct doc *doc_get(const struct doc *map, const char *key); /* NULL: none */
+/* Take a value out of a map: the caller's now. NULL: there is none. */
+struct doc *doc_take(struct doc *map, const char *key);
 /* Text of a string scalar (NUL-terminated), or otherwise. */
 const char *doc_get_text(const struct doc *map, const char *key, const char *otherwise);
 int64_t doc_get_int(const struct doc *map, const char *key, int64_t otherwise);

@@ -25,7 +25,5 @@ struct doc {
 };
 
 struct doc *doc_null(void);
-/* Take a value out of a map: the caller's now. NULL: there is none. */
-struct doc *doc_take(struct doc *map, const char *key);
 
 #endif

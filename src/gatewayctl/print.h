@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Documents as tables and as records, by a description of the columns. */
+#ifndef GATEWAYCTL_PRINT_H
+#define GATEWAYCTL_PRINT_H
+
+#include <stdio.h>
+
+#include "ctl/doc.h"
+
+enum print_as {
+	PRINT_TEXT,
+	PRINT_NUMBER, /* to the right */
+	PRINT_BYTES,  /* "1.5 MiB", to the right */
+	PRINT_DATE,   /* seconds since 1970 as "2026-11-23" */
+	PRINT_AGO,    /* "3 min ago" */
+	PRINT_WHEN,   /* "2026-11-23 10:20 (3 min ago)" */
+	PRINT_YES_NO,
+};
+
+struct column {
+	const char *key;   /* in the row's map; NULL ends the list */
+	const char *title;
+	enum print_as as;
+	bool optional;     /* left out of a record when the row has it not */
+};
+
+/* A list of maps, one row each, under a line of titles. */
+void print_table(FILE *out, const struct doc *rows, const struct column *columns);
+/* One map, one "title  value" line per column, indented by that many blanks. */
+void print_record(FILE *out, const struct doc *row, const struct column *columns, unsigned indent);
+/* A value as one cell, escaped, malloc'd; "-" when there is none. */
+char *print_cell(const struct doc *value, enum print_as as);
+
+#endif
