@@ -136,10 +136,12 @@ limits = {{ connections = 20000; connections_per_address = 20000; }};
         ctl = [self.path("gatewayctl"), "-c", conf]
         os.mkdir(self.file("certificates"))
         os.mkdir(self.file("state"), 0o700)
-        quietly(*ctl, "init", "--name", "localhost", "--name", "127.0.0.1")
+        quietly(*ctl, "init", "--force-names", "--name", "localhost")
         for i in range(CERTIFICATES):
-            out = self.file(f"out-{i}")
-            quietly(*ctl, "enroll", f"dev-{i}", "--key-out", out)
+            target = self.file("certificates", f"dev-{i}")
+            quietly(*ctl, "enroll", "--name", f"dev-{i}", "--key-out", target + ".key",
+                    "--out", self.file(f"out-{i}"))
+            os.rename(self.file(f"out-{i}", "device.crt"), target + ".crt")
 
     # ---- servers ----------------------------------------------------------------------
 
@@ -325,4 +327,5 @@ def main():
             file.write(text + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
