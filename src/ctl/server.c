@@ -33,7 +33,7 @@ struct ctl_server {
 	void *owner;
 	struct ctl_limits limits;
 	struct list clients;
-	unsigned count;      /* of clients that are not closing */
+	unsigned count;      /* of clients admitted and not closing */
 	size_t queued;       /* bytes of answers not yet sent */
 	bool closing, listener_closed;
 	void (*done)(void *owner);
@@ -50,6 +50,7 @@ struct client {
 	uv_pipe_t pipe;
 	uv_timer_t timer;
 	unsigned handles; /* open: pipe and timer */
+	bool counted; /* in server->count; one that came too many is not */
 	bool reading;
 	bool last;        /* close after the answer under way */
 	struct ctl_peer peer;
@@ -67,7 +68,7 @@ struct ctl_request {
 
 static void take_input(struct client *client);
 
-/* ---- the end of a client, and of the server --------------------------------------------- */
+/* ---- the end of a client, and of the server ----------------------------- */
 
 static void
 server_finish(struct ctl_server *server)
@@ -107,7 +108,7 @@ client_close(struct client *client)
 		return;
 	}
 	client->state = CLOSING;
-	client->server->count--;
+	client->server->count -= client->counted;
 	if (client->request != NULL) {
 		client->request->client = NULL;
 		client->request = NULL;
@@ -126,7 +127,7 @@ deadline_passed(uv_timer_t *timer)
 	client_close(client);
 }
 
-/* ---- answers -------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void
 answer_sent(uv_write_t *write, int status)
@@ -250,7 +251,7 @@ ctl_request_peer(const struct ctl_request *request)
 	return request->peer;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static bool
 privileged(const struct ctl_peer *peer)
@@ -409,7 +410,7 @@ take_input(struct client *client)
 	}
 }
 
-/* ---- arrivals --------------------------------------------------------------------------------------- */
+/* ---- arrivals ----------------------------------------------------------- */
 
 /* Only memory can be short here: uv_pipe_init() and uv_timer_init() never fail. */
 static struct client *
@@ -426,7 +427,6 @@ client_new(struct ctl_server *server)
 	uv_timer_init(server->listener.loop, &client->timer);
 	client->pipe.data = client->timer.data = client;
 	list_append(&server->clients, &client->node);
-	server->count++;
 	return client;
 }
 
@@ -472,15 +472,17 @@ client_came(uv_stream_t *listener, int status)
 		return;
 	}
 	most = limits->clients - (privileged(&client->peer) ? 0 : limits->reserved);
-	if (server->count > most) {
+	if (server->count >= most) {
 		refuse_surplus(client);
 		return;
 	}
+	client->counted = true;
+	server->count++;
 	uv_timer_start(&client->timer, deadline_passed, limits->request_ms, 0);
 	take_input(client);
 }
 
-/* ---- the server ---------------------------------------------------------------------------------------- */
+/* ---- the server --------------------------------------------------------- */
 
 static void
 listener_closed(uv_handle_t *handle)

@@ -23,7 +23,7 @@ int ctl_server_open_with(uv_loop_t *uv, const char *path, const struct ctl_comma
                          void *owner, const struct ctl_limits *limits, struct ctl_server **out,
                          char *why) MUST_CHECK;
 
-/* ---- server_path.c: the socket in the file system ------------------------------------ */
+/* ---- server_path.c: the socket in the file system ----------------------- */
 
 struct ctl_path {
 	char *name;

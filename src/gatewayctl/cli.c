@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -137,10 +138,24 @@ socket_path(struct cli *cli)
 	return cli->conf->gateway.control_socket;
 }
 
-bool
-cli_is_down(int code)
+int
+cli_make_folder(struct cli *cli, const char *path, unsigned mode)
 {
-	return code == ERR_UNAVAILABLE;
+	char *copy = strdup(path);
+	int r = copy != NULL ? 0 : -ENOMEM;
+
+	for (char *slash = copy != NULL ? strchr(copy + 1, '/') : NULL; slash != NULL && r == 0;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		r = mkdir(copy, 0755) < 0 && errno != EEXIST ? -errno : 0;
+		*slash = '/';
+	}
+	if (r == 0 && mkdir(path, mode) < 0 && errno != EEXIST) {
+		r = -errno;
+	}
+	free(copy);
+	return r < 0 ? cli_fail(cli, r, "cannot make the folder %s: %s", path, err_text(r)) :
+	               CLI_DONE;
 }
 
 int

@@ -102,8 +102,8 @@ int cli_register(struct cli *cli, enum reg_mode mode, struct reg **out) MUST_CHE
  */
 int cli_ask(struct cli *cli, const char *command, const struct doc *args, struct doc **out,
             char *why, char **refusal) MUST_CHECK;
-/* Does a code say that no daemon is there? */
-bool cli_is_down(int code);
+/* Make a folder, and those above it. An exit code, after a sentence if it is not CLI_DONE. */
+int cli_make_folder(struct cli *cli, const char *path, unsigned mode) MUST_CHECK;
 
 /*
  * Print a result and free it. table(): how it looks for people. Returns

@@ -7,7 +7,7 @@
 
 #include "print.h"
 
-/* ---- status ----------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------- */
 
 static void
 print_listeners(FILE *out, const struct doc *listeners)
@@ -82,7 +82,7 @@ status_run(struct cli *cli)
 	return r < 0 ? cli_fail(cli, r, "%s", why) : cli_result(cli, doc, print_status);
 }
 
-/* ---- disconnect ---------------------------------------------------------------------------- */
+/* ---- disconnect --------------------------------------------------------- */
 
 static void
 print_disconnected(FILE *out, const struct doc *doc)
@@ -112,7 +112,7 @@ disconnect_run(struct cli *cli)
 	return cli_result(cli, doc, print_disconnected);
 }
 
-/* ---- reload ------------------------------------------------------------------------------------ */
+/* ---- reload ------------------------------------------------------------- */
 
 static void
 print_reload(FILE *out, const struct doc *doc)
@@ -144,8 +144,13 @@ reload_run(struct cli *cli)
 	char why[CLI_WHY_SIZE];
 	char *refusal = NULL;
 	struct doc *doc;
-	int r = cli_ask(cli, "reload", NULL, &doc, why, &refusal);
+	int r;
 
+	/* With a faulty file we cannot know the socket, but we know the answer. */
+	if (cli->socket == NULL && cli_conf(cli) < 0) {
+		return cli_fail(cli, ERR_CONF, "the configuration has faults, nothing was changed");
+	}
+	r = cli_ask(cli, "reload", NULL, &doc, why, &refusal);
 	if (r == ERR_CONF) {
 		/* Lines of "file:line: key: sentence": as they are, for editors. */
 		cli_note(cli, "the configuration has faults, nothing was changed:\n%s",

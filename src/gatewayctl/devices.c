@@ -12,7 +12,7 @@
 #include "device.h"
 #include "print.h"
 
-/* ---- what is known ------------------------------------------------------------------------ */
+/* ---- what is known ------------------------------------------------------ */
 
 static void
 set_known(struct doc *doc, const struct reg_device *row)
@@ -115,7 +115,7 @@ ask_sessions(struct cli *cli, const char *identity)
 	return live;
 }
 
-/* ---- the list -------------------------------------------------------------------------------- */
+/* ---- the list ----------------------------------------------------------- */
 
 struct listing {
 	struct cli *cli;
@@ -282,7 +282,7 @@ devices_run(struct cli *cli)
 	return cli_result(cli, doc, print_devices);
 }
 
-/* ---- one device ---------------------------------------------------------------------------------- */
+/* ---- one device --------------------------------------------------------- */
 
 static void
 print_labels(FILE *out, const struct doc *labels)

@@ -7,9 +7,7 @@
 #include "run.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -32,7 +30,7 @@ struct enroll {
 	char *folder, *certificate, *ca; /* written for the owner */
 };
 
-/* ---- the request ------------------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 static int
 read_request(struct enroll *e, struct buf *out)
@@ -105,7 +103,7 @@ make_with_key(struct enroll *e)
 	return CLI_DONE;
 }
 
-/* ---- the identity, as gatewayd will find it --------------------------------------------------- */
+/* ---- the identity, as gatewayd will find it ----------------------------- */
 
 static struct span
 identity_of(const struct conf *conf, const struct pki_cert *cert)
@@ -154,7 +152,7 @@ find_identity(struct enroll *e)
 	return CLI_DONE;
 }
 
-/* ---- the register ----------------------------------------------------------------------------- */
+/* ---- the register ------------------------------------------------------- */
 
 static int
 set_labels(struct enroll *e)
@@ -220,7 +218,7 @@ enter(struct enroll *e)
 	               CLI_DONE;
 }
 
-/* ---- the files ---------------------------------------------------------------------------------- */
+/* ---- the files ---------------------------------------------------------- */
 
 static int
 make_folder(struct enroll *e, const char *name)
@@ -236,13 +234,7 @@ make_folder(struct enroll *e, const char *name)
 	    asprintf(&e->ca, "%s/ca.crt", e->folder) < 0) {
 		return cli_fail_memory(e->cli);
 	}
-	if (mkdir(e->folder, 0755) < 0 && errno != EEXIST) {
-		int error = errno;
-
-		return cli_fail(e->cli, -error, "cannot make the folder %s: %s", e->folder,
-		                err_text(-error));
-	}
-	return CLI_DONE;
+	return cli_make_folder(e->cli, e->folder, 0755);
 }
 
 /* The CA's certificate beside it: the file of pki/, as it is. */
@@ -281,7 +273,7 @@ write_files(struct enroll *e)
 	               CLI_DONE;
 }
 
-/* ---- the report ------------------------------------------------------------------------------------ */
+/* ---- the report --------------------------------------------------------- */
 
 static void
 print_enrolled(FILE *out, const struct doc *doc)
@@ -447,7 +439,7 @@ report(struct enroll *e)
 	return cli_result(e->cli, doc, print_enrolled);
 }
 
-/* ---- the steps ------------------------------------------------------------------------------------------- */
+/* ---- the steps ---------------------------------------------------------- */
 
 static int
 check_options(struct enroll *e)

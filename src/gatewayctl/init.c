@@ -30,7 +30,7 @@ struct init {
 	int64_t ends; /* of the gateway certificate */
 };
 
-/* ---- places and owners -------------------------------------------------------------- */
+/* ---- places and owners -------------------------------------------------- */
 
 static int
 set_paths(struct init *init)
@@ -64,18 +64,6 @@ free_paths(struct init *init)
 	free(init->list);
 	free(init->reg);
 	names_clear(&init->names);
-}
-
-static int
-make_folder(struct init *init, const char *path)
-{
-	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
-		int error = errno;
-
-		return cli_fail(init->cli, -error, "cannot make the folder %s: %s", path,
-		                err_text(-error));
-	}
-	return CLI_DONE;
 }
 
 static int
@@ -124,7 +112,7 @@ set_owners(struct init *init)
 	return r == CLI_DONE ? own(init, init->reg, uid, gid, 0660) : r;
 }
 
-/* ---- names ---------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 static int
 fail_name(struct init *init, int code, const char *name)
@@ -178,7 +166,7 @@ collect_names(struct init *init)
 	return r < 0 ? fail_name(init, r, name != NULL ? name : "") : CLI_DONE;
 }
 
-/* ---- certificates ------------------------------------------------------------------------ */
+/* ---- certificates ------------------------------------------------------- */
 
 static int
 make_ca(struct init *init)
@@ -268,7 +256,7 @@ make_register(struct init *init)
 	return CLI_DONE;
 }
 
-/* ---- the report ------------------------------------------------------------------------------ */
+/* ---- the report --------------------------------------------------------- */
 
 static void
 print_table_of(FILE *out, const struct doc *doc)
@@ -327,8 +315,8 @@ run(struct init *init)
 {
 	int r = set_paths(init);
 
-	r = r == CLI_DONE ? make_folder(init, init->state) : r;
-	r = r == CLI_DONE ? make_folder(init, init->pki) : r;
+	r = r == CLI_DONE ? cli_make_folder(init->cli, init->state, 0750) : r;
+	r = r == CLI_DONE ? cli_make_folder(init->cli, init->pki, 0750) : r;
 	r = r == CLI_DONE ? collect_names(init) : r;
 	r = r == CLI_DONE ? make_ca(init) : r;
 	if (r == CLI_DONE && gateway_due(init)) {

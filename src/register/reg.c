@@ -163,7 +163,7 @@ run_text(struct reg *reg, const char *sql)
 }
 
 int
-reg_begin(struct reg *reg, bool durable)
+reg_change_begin(struct reg *reg, bool durable)
 {
 	int rc = 0;
 

@@ -92,6 +92,13 @@ int reg_find_fingerprint(struct reg *reg, const char *fingerprint,
 int reg_enrol(struct reg *reg, const struct reg_device *device, bool replace,
               bool *renewed) MUST_CHECK;
 int reg_set_state(struct reg *reg, struct span name, enum reg_state state) MUST_CHECK;
+/*
+ * Lock a device out, with a reason of RFC 5280 5.3.1 ("keyCompromise",
+ * "cessationOfOperation", ..., or "unspecified"), and record its certificates
+ * as revoked at that time for the CRL. ERR_NOT_FOUND, ERR_MALFORMED (reason).
+ */
+int reg_revoke(struct reg *reg, struct span name, const char *reason) MUST_CHECK;
+int reg_reinstate(struct reg *reg, struct span name) MUST_CHECK;
 int reg_set_group(struct reg *reg, struct span name, const char *group) MUST_CHECK;
 int reg_remove(struct reg *reg, struct span name) MUST_CHECK;
 /*
@@ -141,6 +148,73 @@ struct reg_sighting {
 	char failure[256]; /* "": the device was admitted */
 };
 int reg_note_sightings(struct reg *reg, const struct reg_sighting *list, size_t count) MUST_CHECK;
+
+/* ---- strangers ------------------------------------------------------------------------ */
+
+/*
+ * Devices that came with a certificate that is good but not known here
+ * (issued by a trusted CA, or self-signed), keyed by the fingerprint of their
+ * key. The list is bounded per kind, so that self-made certificates cannot
+ * push out issued ones; when it is full the stranger not seen for longest
+ * goes, but none that was seen within the last hour.
+ */
+struct reg_stranger {
+	char fingerprint[65];
+	char name[REG_NAME_MAX + 1]; /* the identity it would have; "" none that is safe */
+	char subject[512];           /* cut */
+	char issuer[512];            /* cut */
+	char address[64];
+	bool self_signed;
+	int64_t not_after;
+	int64_t first_at, last_at;
+	uint64_t count;
+};
+#define REG_STRANGERS_MAX 500 /* of each kind */
+
+/* Note a visit, many in one transaction. Does not bump the generation. */
+int reg_note_strangers(struct reg *reg, const struct reg_stranger *list, size_t count) MUST_CHECK;
+/* Newest visit first. each() returns 0 to go on. */
+int reg_stranger_each(struct reg *reg, int (*each)(void *owner, const struct reg_stranger *s),
+                      void *owner) MUST_CHECK;
+/*
+ * Let a stranger in: it becomes an enrolled device of that name (NULL: its
+ * own) known by its key. ERR_NOT_FOUND, ERR_EXISTS (the name belongs to
+ * another key), ERR_UNSAFE (no usable name), ERR_AMBIGUOUS (fingerprint given
+ * as a prefix of at least 8 digits that fits several).
+ */
+int reg_approve(struct reg *reg, const char *fingerprint, const char *name,
+                struct reg_device *out) MUST_CHECK;
+
+/* ---- audit ------------------------------------------------------------------------------ */
+
+/*
+ * Who works with this handle: every change of devices is then recorded in the
+ * same transaction. Texts are copied. Without it nothing can be changed but
+ * sightings, strangers and subscriptions.
+ */
+int reg_actor(struct reg *reg, unsigned uid, const char *user) MUST_CHECK;
+
+struct reg_audit {
+	int64_t id, at;
+	unsigned uid;
+	char user[64];
+	char action[32]; /* enroll, renew, replace, approve, revoke, reinstate, remove, group, label, ... */
+	char device[REG_NAME_MAX + 1];
+	char detail[512];
+};
+/* Newest first; device NULL: all; since 0: from the beginning. */
+int reg_audit_each(struct reg *reg, const char *device, int64_t since,
+                   int (*each)(void *owner, const struct reg_audit *entry),
+                   void *owner) MUST_CHECK;
+/* Record what is not a change of the register (disconnect, reload, CA import). */
+int reg_audit_note(struct reg *reg, const char *action, const char *device,
+                   const char *detail) MUST_CHECK;
+
+/* ---- one transaction around several changes (fleet files) --------------------------------- */
+
+int reg_begin(struct reg *reg) MUST_CHECK;
+int reg_commit(struct reg *reg) MUST_CHECK;
+void reg_rollback(struct reg *reg);
 
 /* ---- subscriptions of persistent sessions --------------------------------------------- */
 

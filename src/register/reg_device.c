@@ -153,7 +153,7 @@ reg_enrol(struct reg *reg, const struct reg_device *device, bool replace, bool *
 	if (device->name[0] == '\0') {
 		return ERR_UNSAFE;
 	}
-	rc = reg_begin(reg, true);
+	rc = reg_change_begin(reg, true);
 	if (rc == 0) {
 		rc = reg_end(reg, enrol(reg, device, replace, &found));
 	}
@@ -177,7 +177,7 @@ change(struct reg *reg, enum reg_sql sql, struct span name, const char *value)
 	if (value != NULL && strlen(value) > REG_NAME_MAX) {
 		return ERR_LIMIT;
 	}
-	rc = reg_begin(reg, true);
+	rc = reg_change_begin(reg, true);
 	if (rc != 0) {
 		return rc;
 	}
@@ -340,7 +340,7 @@ note_one(struct reg *reg, const struct reg_sighting *seen)
 int
 reg_note_sightings(struct reg *reg, const struct reg_sighting *list, size_t count)
 {
-	int rc = count > 0 ? reg_begin(reg, false) : 0;
+	int rc = count > 0 ? reg_change_begin(reg, false) : 0;
 
 	if (rc != 0 || count == 0) {
 		return rc;

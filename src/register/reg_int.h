@@ -119,11 +119,11 @@ void reg_column_copy(sqlite3_stmt *statement, int at, char *out, size_t size);
 int reg_run(struct reg *reg, sqlite3_stmt *statement) MUST_CHECK;
 
 /*
- * A transaction that writes. durable: on the disk when reg_commit() returns.
+ * A transaction that writes. durable: on the disk when it is committed.
  * rc: what happened in between; anything but 0 rolls back. Returns rc, or the
  * failure to commit.
  */
-int reg_begin(struct reg *reg, bool durable) MUST_CHECK;
+int reg_change_begin(struct reg *reg, bool durable) MUST_CHECK;
 int reg_end(struct reg *reg, int rc) MUST_CHECK;
 
 #endif

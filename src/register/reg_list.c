@@ -74,7 +74,7 @@ reg_set_label(struct reg *reg, struct span name, const char *label, const char *
 	if (label[0] == '\0' || strlen(label) > REG_NAME_MAX || strlen(value) > REG_NAME_MAX) {
 		return ERR_LIMIT;
 	}
-	rc = reg_begin(reg, true);
+	rc = reg_change_begin(reg, true);
 	return rc != 0 ? rc : reg_end(reg, write_label(reg, name, label, value));
 }
 
@@ -112,11 +112,11 @@ reg_label_each(struct reg *reg, struct span name,
 
 /* ---- subscriptions --------------------------------------------------------------------- */
 
-/* Alone in its transaction, and not waiting for the disk: see reg_begin(). */
+/* Alone in its transaction, and not waiting for the disk: see reg_change_begin(). */
 static int
 run_alone(struct reg *reg, sqlite3_stmt *s)
 {
-	int rc = reg_begin(reg, false);
+	int rc = reg_change_begin(reg, false);
 
 	if (rc != 0) {
 		reg_done(s);

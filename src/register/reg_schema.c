@@ -166,7 +166,7 @@ migrate(struct reg *reg)
 {
 	char text[64];
 	int64_t version = 0;
-	int rc = reg_begin(reg, true);
+	int rc = reg_change_begin(reg, true);
 
 	if (rc != 0) {
 		return rc;

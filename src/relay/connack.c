@@ -110,7 +110,8 @@ edit_keep_alive(struct relay *r, struct reply *t)
 {
 	uint32_t server = mqtt_props_number(&t->a.props, MQTT_PROP_SERVER_KEEP_ALIVE, UINT32_MAX);
 
-	if (server != UINT32_MAX && (!r->keep_alive_cut || (server > 0 && server < r->keep_alive))) {
+	if (server != UINT32_MAX &&
+	    (!r->keep_alive_cut || (server > 0 && server < r->keep_alive))) {
 		r->keep_alive = (uint16_t)server;
 	} else if (r->keep_alive_cut) {
 		edit_number(t, MQTT_PROP_SERVER_KEEP_ALIVE, r->keep_alive);

@@ -36,6 +36,12 @@ fold_new(const struct mqtt_filters *filters, enum mqtt_type answer)
 	return f;
 }
 
+bool
+fold_excessive(const struct relay *r, const struct mqtt_filters *filters)
+{
+	return filters->count > (size_t)r->settings.limits.subscriptions + FILTERS_SPARE;
+}
+
 struct mqtt_filters
 fold_filters(const struct fold *f)
 {

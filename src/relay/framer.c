@@ -277,7 +277,8 @@ framer_run(struct relay *r, struct stream *s, struct span in, size_t *used)
 	}
 	*used = offered - in.len;
 	if (rc < 0 && rc != ERR_FULL && rc != ERR_CLOSED) {
-		(void)end_silent(r, RELAY_SIDE_GATEWAY, MQTT_UNSPECIFIED_ERROR, "ran out of memory");
+		(void)end_silent(r, RELAY_SIDE_GATEWAY, MQTT_UNSPECIFIED_ERROR,
+		                 "ran out of memory");
 	}
 	return r->phase == RELAY_OVER && rc == 0 ? ERR_CLOSED : rc;
 }

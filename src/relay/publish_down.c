@@ -53,6 +53,10 @@ map_alias(struct relay *r, struct delivery *d)
 {
 	struct alias *known = alias_get(&r->alias_down, d->alias);
 
+	if (known == NULL && r->alias_down.unsure) {
+		d->unmapped = true;
+		return 0;
+	}
 	if (known == NULL) {
 		return end_forbidden(r, &r->down, MQTT_PROTOCOL_ERROR,
 		                     "used a topic alias that it never defined");
@@ -181,7 +185,10 @@ decide(struct relay *r, const struct unit *u, const struct delivery *d)
 	return deliver(r, u, d);
 }
 
-/* The head is larger than we hold: nobody looks at more than the identifier. */
+/*
+ * The head is larger than we hold: nobody looks at more than the identifier.
+ * It may have defined an alias, so none is trusted until it is defined again.
+ */
 static int
 drop_oversize(struct relay *r, const struct unit *u)
 {
@@ -195,6 +202,8 @@ drop_oversize(struct relay *r, const struct unit *u)
 	if (at.bad || (packet_id == 0 && MQTT_FLAG_QOS(u->fixed.flags) > 0)) {
 		return end_malformed(r, &r->down, MQTT_PUBLISH, MQTT_MALFORMED_PACKET);
 	}
+	alias_clear(&r->alias_down);
+	r->alias_down.unsure = true;
 	relay_count(r, METRIC_PUBLISH_TOO_LARGE);
 	return drop(r, u, packet_id);
 }

@@ -56,7 +56,7 @@ struct relay_limits {
 	unsigned topic_aliases;
 };
 
-/* Everything must stay valid as long as the relay. */
+/* Copied; what it points to must stay valid as long as the relay. */
 struct relay_settings {
 	const struct topic_rules *rules; /* of the device's map */
 	struct topic_vars vars;          /* without client_id: that comes with CONNECT */
@@ -82,9 +82,12 @@ void relay_free(struct relay *relay); /* NULL is fine */
 
 enum relay_phase relay_phase(const struct relay *relay);
 /*
- * Would bytes of the device be taken now? False in RELAY_DIAL and
- * RELAY_WAIT_CONNACK, and while as many denied publishes as the limits allow
- * wait for their turn. (The caller then stops reading.)
+ * Would bytes of the device be taken now? False in RELAY_DIAL, in
+ * RELAY_WAIT_CONNACK (but for its turn in an AUTH exchange), in RELAY_OVER,
+ * while as many denied publishes as the limits allow wait for their turn,
+ * while many answers to SUBSCRIBE and UNSUBSCRIBE are awaited, and while much
+ * of our own waits for the end of a payload towards the device. (The caller
+ * then stops reading, and asks again after each relay_from_broker().)
  */
 bool relay_wants_device(const struct relay *relay);
 

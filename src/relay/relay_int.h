@@ -28,6 +28,7 @@
 #define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
 #define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
 #define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
+#define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
 #define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
 #define LAST_DENIED_MAX 128u
 /* What the head of a PUBLISH may take at least, whatever packet_memory says. */
@@ -54,7 +55,7 @@ struct unit {
 	struct span body;  /* without */
 	uint32_t payload;  /* bytes that follow, of a PUBLISH */
 	bool held;         /* not in the caller's input: to be copied */
-	bool oversize;     /* a PUBLISH of the broker: head over packet_memory, cut after the identifier */
+	bool oversize;     /* a PUBLISH of the broker: its head is cut after the identifier */
 };
 
 /* A set of packet identifiers, sorted. Zero-initialise. */
@@ -85,6 +86,7 @@ struct alias {
 
 struct aliases {
 	uint16_t max; /* highest alias allowed; 0 forbids */
+	bool unsure;  /* a definition may have been missed: an unknown alias is no fault */
 	struct alias **at;
 };
 
@@ -264,6 +266,11 @@ struct fold *fold_new(const struct mqtt_filters *filters, enum mqtt_type answer)
 void fold_add(struct relay *r, struct fold *f);
 void fold_free(struct fold *f);
 void fold_free_all(struct relay *r);
+/*
+ * More filters in one packet than the session may have: each costs a walk
+ * over the table, so such a packet is not looked at.
+ */
+bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 /* The filters again, from the copy. */
 struct mqtt_filters fold_filters(const struct fold *f);
 /* Answer without the broker; takes f over but with ERR_FULL. */

@@ -91,6 +91,10 @@ measure_all(struct plan *plan)
 	struct mqtt_filter filter;
 	size_t fresh = 0, remaining;
 
+	if (fold_excessive(plan->r, &plan->filters)) {
+		refuse_all(plan);
+		return 0;
+	}
 	for (uint32_t i = 0; mqtt_filter_next(&list, MQTT_SUBSCRIBE, &filter); i++) {
 		measure(plan, i, filter.filter, &fresh);
 	}

@@ -230,6 +230,10 @@ unsubscribe_take(struct relay *r, const struct unit *u)
 	if (rc < 0) {
 		return end_malformed(r, &r->up, MQTT_UNSUBSCRIBE, reason);
 	}
+	if (fold_excessive(r, &plan.filters)) {
+		return end_session(r, RELAY_SIDE_DEVICE, MQTT_QUOTA_EXCEEDED,
+		                   "unsubscribed from more than it can have");
+	}
 	plan.f = fold_new(&plan.filters, MQTT_UNSUBACK);
 	if (plan.f == NULL) {
 		return -ENOMEM;

@@ -170,10 +170,14 @@ upstream_ended(void *owner, int error)
 		return;
 	}
 	if (s->state == SESSION_DIAL) {
+		upstream_lost(s->worker->upstream);
 		upstream_failed(s, "the broker closed the connection before CONNACK");
 		return;
 	}
 	replaced = newest_superseded(s->worker->shared->newest, &s->newest);
+	if (!replaced) {
+		upstream_lost(s->worker->upstream);
+	}
 	if (replaced) {
 		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
 	}

@@ -319,6 +319,20 @@ broker_probe_claim(struct broker *b, struct broker_member *m)
 }
 
 bool
+broker_doubt(struct broker *b, struct broker_member *m)
+{
+	bool mine;
+
+	pthread_mutex_lock(&b->lock);
+	mine = b->prober == NULL && b->info.state == BROKER_UP;
+	if (mine) {
+		b->prober = m;
+	}
+	pthread_mutex_unlock(&b->lock);
+	return mine;
+}
+
+bool
 broker_probe_over(struct broker *b, struct broker_member *m)
 {
 	bool over;

@@ -37,6 +37,7 @@ struct upstream {
 	struct upstream_dial probe;
 	struct stream probe_stream;
 	bool probing;      /* probe_stream is in use */
+	bool doubt;        /* the next probe asks a broker that is said to be up */
 	unsigned attempts; /* probes that failed in a row */
 
 	unsigned handles; /* what must be gone before the memory may go */
@@ -362,9 +363,10 @@ probe_now(void *arg)
 	};
 	struct upstream *up = arg;
 
-	if (up->probing || broker_probe_over(up->broker, &up->member)) {
+	if (up->probing || (!up->doubt && broker_probe_over(up->broker, &up->member))) {
 		return;
 	}
+	up->doubt = false;
 	up->probing = true;
 	stream_init(&up->probe_stream, up->loop, &calls, up, UINT32_MAX, 0);
 	begin(up, &up->probe, &up->probe_stream, probe_done, up, true);
@@ -375,6 +377,17 @@ static void
 probe_claim(struct upstream *up)
 {
 	if (broker_probe_claim(up->broker, &up->member)) {
+		up->attempts = 0;
+		probe_later(up);
+	}
+}
+
+void
+upstream_lost(struct upstream *up)
+{
+	/* A little later: a broker that stops closes its listener about now. */
+	if (!up->closing && broker_doubt(up->broker, &up->member)) {
+		up->doubt = true;
 		up->attempts = 0;
 		probe_later(up);
 	}

@@ -81,6 +81,12 @@ struct upstream_dial {
  */
 void upstream_dial(struct upstream *up, struct upstream_dial *dial, struct stream *stream,
                    void (*done)(void *owner, int status), void *owner);
+/*
+ * The broker closed a connection that was open: perhaps it is gone. Asks it,
+ * so that the state is right before the next device comes. Cheap to call for
+ * each of many connections that go together.
+ */
+void upstream_lost(struct upstream *up);
 /* done() will not run any more. The stream is the caller's to close. Any phase. */
 void upstream_cancel(struct upstream_dial *dial);
 

@@ -38,6 +38,8 @@ void broker_failed(struct broker *broker, unsigned epoch, int error, const char 
 
 /* One at a time probes, unless the broker is up. True: m does. */
 bool broker_probe_claim(struct broker *broker, struct broker_member *m);
+/* A broker that is said to be up may be gone. True: m is to ask it. */
+bool broker_doubt(struct broker *broker, struct broker_member *m);
 /* True when the broker is up, and m need not go on. */
 bool broker_probe_over(struct broker *broker, struct broker_member *m);
 

@@ -3,7 +3,8 @@
  * A session with two hostile peers. The first byte sets the mode, then each
  * chunk is one byte (who sends, how many bytes) and its bytes. Whatever comes
  * out towards each side must be well formed: the relay never passes on what
- * it could not read, and never makes nonsense itself.
+ * it could not read, and never makes nonsense itself. Played again byte by
+ * byte, the same must come out.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,9 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ANY UINT32_MAX
 
 static struct topic_rule publish_rules[] = {
-	{ .device = TEXT("Home"), .broker = TEXT("home/${identity}/t"), .max_qos = 2, .max_payload = ANY },
-	{ .device = TEXT("log/+"), .broker = TEXT("log/${identity}/+"), .max_qos = 1, .max_payload = 4,
-	  .retain = TOPIC_RETAIN_CLEAR },
+	{ .device = TEXT("Home"), .broker = TEXT("home/${identity}/t"), .max_qos = 2,
+	  .max_payload = ANY },
+	{ .device = TEXT("log/+"), .broker = TEXT("log/${identity}/+"), .max_qos = 1,
+	  .max_payload = 4, .retain = TOPIC_RETAIN_CLEAR },
 	{ .device = TEXT("a/#"), .broker = TEXT("a/#"), .max_qos = 2, .max_payload = ANY },
 };
 
@@ -47,9 +49,11 @@ struct side {
 struct play {
 	struct relay *relay;
 	struct metrics metrics;
-	struct batch device, broker;
 	struct side to_device, to_broker;
 };
+
+/* As a worker has them: one pair for all sessions. */
+static struct batch device_batch, broker_batch;
 
 static void
 fault(const char *what)
@@ -170,15 +174,15 @@ check(const struct side *side, int version)
 static void
 flush(struct play *p)
 {
-	collect(&p->to_device, &p->device);
-	collect(&p->to_broker, &p->broker);
+	collect(&p->to_device, &device_batch);
+	collect(&p->to_broker, &broker_batch);
 }
 
 /* In memory of exactly the size that is gone after the flush. */
 static void
 offer(struct play *p, bool device, struct span in)
 {
-	struct relay_out out = { &p->device, &p->broker };
+	struct relay_out out = { &device_batch, &broker_batch };
 
 	while (in.len > 0) {
 		uint8_t *copy = malloc(in.len);
@@ -206,7 +210,7 @@ offer(struct play *p, bool device, struct span in)
 static void
 settle(struct play *p)
 {
-	struct relay_out out = { &p->device, &p->broker };
+	struct relay_out out = { &device_batch, &broker_batch };
 
 	if (relay_phase(p->relay) == RELAY_DIAL) {
 		if (relay_upstream_open(p->relay, &out) != 0) {
@@ -219,7 +223,7 @@ settle(struct play *p)
 static void
 finish(struct play *p, unsigned mode)
 {
-	struct relay_out out = { &p->device, &p->broker };
+	struct relay_out out = { &device_batch, &broker_batch };
 	struct relay_info info;
 
 	if ((mode & 4) != 0) {
@@ -234,12 +238,8 @@ finish(struct play *p, unsigned mode)
 }
 
 static void
-play(unsigned mode, struct span in)
+start(struct play *p, unsigned mode)
 {
-	struct play p = {
-		.to_device = { .sender = MQTT_FROM_SERVER },
-		.to_broker = { .sender = MQTT_FROM_CLIENT },
-	};
 	const struct relay_settings settings = {
 		.rules = &rules,
 		.vars = { .identity = span_str("dev") },
@@ -249,36 +249,69 @@ play(unsigned mode, struct span in)
 		.limits = { .packet_size = 1 << 20, .packet_memory = 2048, .denied_inflight = 3,
 		            .subscriptions = 4, .topic_aliases = 2,
 		            .keepalive_max = (mode & 16) != 0 ? 60 : 0 },
-		.metrics = &p.metrics,
+		.metrics = &p->metrics,
 	};
 	size_t arena = relay_arena_size(&settings.limits);
 
-	if (batch_init(&p.device, arena) != 0 || batch_init(&p.broker, arena) != 0 ||
-	    relay_new(&settings, &p.relay) != 0) {
+	if (device_batch.arena == NULL && (batch_init(&device_batch, arena) != 0 ||
+	                                   batch_init(&broker_batch, arena) != 0)) {
 		abort();
 	}
+	if (relay_new(&settings, &p->relay) != 0) {
+		abort();
+	}
+}
+
+static void
+stop(struct play *p)
+{
+	relay_free(p->relay);
+	free(p->to_device.bytes);
+	free(p->to_broker.bytes);
+}
+
+/* piece: bytes offered at once, at most. */
+static void
+play(struct play *p, unsigned mode, struct span in, size_t piece)
+{
+	*p = (struct play){
+		.to_device = { .sender = MQTT_FROM_SERVER },
+		.to_broker = { .sender = MQTT_FROM_CLIENT },
+	};
+	start(p, mode);
 	while (in.len > 0) {
 		bool device = (in.ptr[0] & 0x80) == 0;
-		size_t n = in.ptr[0] & 0x7f;
+		struct span chunk = span_head(span_skip(in, 1), in.ptr[0] & 0x7f);
 
-		in = span_skip(in, 1);
-		offer(&p, device, span_head(in, n));
-		in = span_skip(in, n);
-		settle(&p);
+		in = span_skip(in, 1 + chunk.len);
+		for (; chunk.len > 0; chunk = span_skip(chunk, piece)) {
+			offer(p, device, span_head(chunk, piece));
+		}
+		settle(p);
 	}
-	finish(&p, mode);
-	relay_free(p.relay);
-	batch_deinit(&p.device);
-	batch_deinit(&p.broker);
-	free(p.to_device.bytes);
-	free(p.to_broker.bytes);
+	finish(p, mode);
+}
+
+static void
+compare(const struct side *a, const struct side *b)
+{
+	if (!span_eq(span_of(a->bytes, a->len), span_of(b->bytes, b->len))) {
+		fault("the output depends on how the input is cut");
+	}
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct play whole, cut;
+
 	if (size > 0) {
-		play(data[0], span_of(data + 1, size - 1));
+		play(&whole, data[0], span_of(data + 1, size - 1), size);
+		play(&cut, data[0], span_of(data + 1, size - 1), 1);
+		compare(&whole.to_device, &cut.to_device);
+		compare(&whole.to_broker, &cut.to_broker);
+		stop(&whole);
+		stop(&cut);
 	}
 	return 0;
 }

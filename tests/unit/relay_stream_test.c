@@ -155,6 +155,39 @@ pending_answers_are_bounded(void **state)
 	talk_stop(&t);
 }
 
+/* Each filter costs a walk over the table: not without end. */
+static void
+excessive_packets_are_refused(void **state)
+{
+	static uint8_t packet[1024];
+	struct writer w = writer_of(packet, sizeof packet);
+	const unsigned count = 8 + FILTERS_SPARE + 1;
+	struct talker t;
+
+	(void)state;
+	go_live(&t);
+	write_u8(&w, 0x82);
+	write_varint(&w, 2 + count * 4);
+	write_u16(&w, 1);
+	for (unsigned i = 0; i < count; i++) {
+		write_bytes(&w, span_of("\0\1#\0", 4));
+	}
+	assert_true(talk_feed(&t, DEVICE, writer_span(&w)));
+	assert_int_equal(t.to_broker.len, 0);
+	assert_int_equal(t.to_device.len, 2 + 2 + count);
+	assert_int_equal(t.to_device.bytes[4], 0x80);
+	w = writer_of(packet, sizeof packet);
+	write_u8(&w, 0xa2);
+	write_varint(&w, 2 + count * 3);
+	write_u16(&w, 1);
+	for (unsigned i = 0; i < count; i++) {
+		write_bytes(&w, span_of("\0\1#", 3));
+	}
+	assert_false(talk_feed(&t, DEVICE, writer_span(&w)));
+	assert_string_equal(relay_ending(t.relay).text, "unsubscribed from more than it can have");
+	talk_stop(&t);
+}
+
 static void
 identifier_sets(void **state)
 {
@@ -181,6 +214,7 @@ main(void)
 		cmocka_unit_test(unchanged_packets_are_not_copied),
 		cmocka_unit_test(oversized_heads_are_dropped),
 		cmocka_unit_test(pending_answers_are_bounded),
+		cmocka_unit_test(excessive_packets_are_refused),
 		cmocka_unit_test(identifier_sets),
 	};
 

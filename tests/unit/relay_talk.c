@@ -18,10 +18,12 @@ static struct topic_rule publish_rules[] = {
 	  .max_payload = UINT32_MAX },
 	{ .device = TEXT("log/+"), .broker = TEXT("log/${identity}/+"), .max_qos = 2,
 	  .max_payload = UINT32_MAX },
-	{ .device = TEXT("q0"), .broker = TEXT("q0/${identity}"), .max_qos = 0, .max_payload = UINT32_MAX },
+	{ .device = TEXT("q0"), .broker = TEXT("q0/${identity}"), .max_qos = 0,
+	  .max_payload = UINT32_MAX },
 	{ .device = TEXT("plain"), .broker = TEXT("plain/${identity}"), .max_qos = 2,
 	  .max_payload = UINT32_MAX, .retain = TOPIC_RETAIN_CLEAR },
-	{ .device = TEXT("tiny"), .broker = TEXT("tiny/${identity}"), .max_qos = 2, .max_payload = 4 },
+	{ .device = TEXT("tiny"), .broker = TEXT("tiny/${identity}"), .max_qos = 2,
+	  .max_payload = 4 },
 	{ .device = TEXT("same"), .broker = TEXT("same"), .max_qos = 2, .max_payload = UINT32_MAX },
 };
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+Fixtures: a Mosquitto and a gatewayd of its own for each test or test file.
+
+    gateway        factory: gateway(conf={...}, broker={...}) for one test
+    shared         one gateway with the usual maps for all tests of a file
+    pki            a state folder made by `gatewayctl init`, once
+
+GATEWAYD, GATEWAYCTL and MOSQUITTO name the programs; INTEGRATION_PATIENCE
+multiplies every deadline.
+"""
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lib import broker, config  # noqa: E402
+from lib.gateway import Gateway, run_ctl  # noqa: E402
+
+LIVE = []  # gateways whose logs a failure shows
+
+
+def pytest_configure(config):
+    if broker.MOSQUITTO is None:
+        pytest.exit("mosquitto is missing", returncode=77)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for one in LIVE:
+            report.sections.extend(one.logs())
+
+
+@pytest.fixture(scope="session")
+def pki():
+    """The state folder of a gateway called localhost."""
+    folder = tempfile.mkdtemp(prefix="gw-pki-")
+    state, conf = os.path.join(folder, "state"), os.path.join(folder, "gateway.conf")
+    with open(conf, "w") as f:
+        f.write(config.settings({"gateway": {
+            "state_directory": state, "control_socket": os.path.join(folder, "control.sock")}}))
+    run_ctl(conf, "init", "--force-names", "--name", "localhost", "--name", "127.0.0.1")
+    yield state
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _factory(pki):
+    made = []
+
+    def make(**kw):
+        one = Gateway(pki, **kw)
+        made.append(one)
+        LIVE.append(one)
+        return one
+
+    yield make
+    failures = []
+    for one in made:
+        try:
+            one.close()
+        except AssertionError as e:
+            failures.append(str(e))
+        LIVE.remove(one)
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def gateway(pki):
+    yield from _factory(pki)
+
+
+@pytest.fixture(scope="module")
+def shared(pki):
+    factory = _factory(pki)
+    make = next(factory)
+    yield make()
+    for _ in factory:
+        pass

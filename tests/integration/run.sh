@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Run the integration tests: for `make check`, and by hand in the build folder.
+# Arguments go to pytest. Status 77 (skip) when pytest or mosquitto is missing.
+#
+#   GATEWAYD, GATEWAYCTL  programs (default: of this build folder)
+#   MOSQUITTO, PYTHON3    tools
+#   INTEGRATION_JOBS      test processes side by side (default 2)
+#   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
+
+build=${BUILD_FOLDER:-$(pwd)}
+tests=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 99
+python=${PYTHON3:-/usr/bin/python3}
+
+GATEWAYD=${GATEWAYD:-$build/gatewayd}
+GATEWAYCTL=${GATEWAYCTL:-$build/gatewayctl}
+PAHO_C_CLIENT=${PAHO_C_CLIENT:-$build/tests/integration/paho_c_client}
+PYTHONDONTWRITEBYTECODE=1
+export GATEWAYD GATEWAYCTL PAHO_C_CLIENT PYTHONDONTWRITEBYTECODE
+
+for module in pytest xdist pytest_timeout cryptography yaml paho.mqtt; do
+	if ! "$python" -c "import $module" 2>/dev/null; then
+		echo "skipped: $python has no module $module (see packages.txt)"
+		exit 77
+	fi
+done
+if [ "${MOSQUITTO:-}" = no ]; then
+	unset MOSQUITTO
+fi
+if ! [ -x "${MOSQUITTO:-}" ] && ! PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto >/dev/null; then
+	echo "skipped: mosquitto is missing (see packages.txt)"
+	exit 77
+fi
+for program in "$GATEWAYD" "$GATEWAYCTL"; do
+	if ! [ -x "$program" ]; then
+		echo "$program is missing: build first"
+		exit 99
+	fi
+done
+if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q __asan_init "$GATEWAYD"; then
+	INTEGRATION_PATIENCE=4
+	export INTEGRATION_PATIENCE
+fi
+
+exec "$python" -m pytest -q -n "${INTEGRATION_JOBS:-2}" --dist loadfile \
+	-c "$tests/pytest.ini" --rootdir "$tests" "${@:-$tests}"
