@@ -325,6 +325,7 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, en
 		device_free(d);
 		return verdict;
 	}
+	why[0] = '\0'; /* perhaps of the name, when the key was enough */
 	*out = d;
 	return verdict;
 }
