@@ -37,7 +37,7 @@ for program in "$GATEWAYD" "$GATEWAYCTL"; do
 		exit 99
 	fi
 done
-if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q __asan_init "$GATEWAYD"; then
+if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q '__[at]san_init' "$GATEWAYD"; then
 	INTEGRATION_PATIENCE=4
 	export INTEGRATION_PATIENCE
 fi
