@@ -5,9 +5,14 @@
 #
 #   GATEWAYD, GATEWAYCTL  programs (default: of this build folder)
 #   MOSQUITTO, PYTHON3    tools
+#   INTEGRATION           "no" skips them all (a package build, make distcheck)
 #   INTEGRATION_JOBS      test processes side by side (default 2)
 #   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
 
+if [ "${INTEGRATION:-}" = no ]; then
+	echo 'skipped: INTEGRATION=no'
+	exit 77
+fi
 build=${BUILD_FOLDER:-$(pwd)}
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 99
 python=${PYTHON3:-/usr/bin/python3}

@@ -16,7 +16,8 @@ MIB = 1 << 20
 
 def sanitized():
     with open(GATEWAYD, "rb") as f:
-        return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def check_growth(gw, before, limit=MIB):
