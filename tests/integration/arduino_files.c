@@ -5,6 +5,10 @@
  *   arduino_files PKI-FOLDER CERTIFICATE DEVICE BROKER PORT OUT
  *
  * PKI-FOLDER holds ca.crt and gateway.crt. Warnings and errors on stderr.
+ *
+ *   arduino_files import FOLDER CA-CERTIFICATE CA-KEY NAME
+ *
+ * takes a CA over and makes a gateway certificate of that name with it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +37,22 @@ read_certificate(const char *file, struct buf *pem, struct buf *der, char *why)
 	return rc;
 }
 
+static int
+import(const char *folder, const char *cert, const char *key, const char *name)
+{
+	const struct pki_names names = { .dns = &name, .dns_count = 1 };
+	char why[PKI_WHY_SIZE];
+	int rc = pki_ca_import(folder, cert, key, warn, NULL, why);
+
+	if (rc == 0) {
+		rc = pki_make_gateway(folder, &names, 0, 0, false, why);
+	}
+	if (rc != 0) {
+		fprintf(stderr, "%s\n", why);
+	}
+	return rc != 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -42,8 +62,12 @@ main(int argc, char **argv)
 	char ca[1024], why[PKI_WHY_SIZE];
 	int rc;
 
+	if (argc == 6 && strcmp(argv[1], "import") == 0) {
+		return import(argv[2], argv[3], argv[4], argv[5]);
+	}
 	if (argc != 7) {
-		fputs("usage: arduino_files PKI-FOLDER CERTIFICATE DEVICE BROKER PORT OUT\n",
+		fputs("usage: arduino_files PKI-FOLDER CERTIFICATE DEVICE BROKER PORT OUT\n"
+		      "       arduino_files import FOLDER CA-CERTIFICATE CA-KEY NAME\n",
 		      stderr);
 		return 2;
 	}

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from lib import certs
+from lib.gateway import Gateway
 from lib.wait import PATIENCE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,11 +60,11 @@ class Board:
                        check=True, timeout=4 * PATIENCE)
         return program
 
-    def run(self, *options, name="localhost", key=None):
+    def run(self, *options, name="localhost", key=None, deadline=PATIENCE):
         """What the client says: of each connect a dict."""
         self.program = self.program or self.build()
         done = subprocess.run(
-            [self.program, *options, "-d", str(int(PATIENCE)), "127.0.0.1",
+            [self.program, *options, "-d", str(int(deadline)), "127.0.0.1",
              str(self.gateway.port), name, key or self.device.key],
             capture_output=True, text=True, timeout=3 * PATIENCE)
         assert done.returncode in (0, 1), done.stderr
@@ -75,12 +76,10 @@ class Board:
             runs[-1][word] = int(value) if value.lstrip("-").isdigit() else value
         return runs
 
-    def fails(self, error, *options, **kw):
+    def fails(self, error, *options, closed=1, **kw):
         """No connection, for that reason; the gateway closes, the board never does."""
         said = self.run(*options, **kw)[0]
-        assert (said["mqtt_state"], said["tls_error"]) == (-2, error), said
-        assert said["closed"] == 1
-        return said
+        assert (said["mqtt_state"], said["tls_error"], said["closed"]) == (-2, error, closed), said
 
 
 @pytest.fixture
@@ -114,6 +113,7 @@ int main()
 
 
 # ---- connecting -----------------------------------------------------------------
+
 
 def test_board_connects(shared, board):
     with shared.broker.client("home/%s/#" % board.device.name) as watch:
@@ -173,14 +173,21 @@ def test_renewed_certificate_keeps_the_network(shared, board):
             str(shared.port), "1")
 
 
-# ---- refused: the board can say why ------------------------------------------------
+# ---- refused: the board can say why ---------------------------------------------
+
 
 def test_wrong_name(board):
-    board.fails(56, name="other.local")
+    """The board says nothing and leaves the socket open, as long as it likes."""
+    board.fails(56, name="other.local", deadline=2, closed=0)
+
+
+def test_silent_board_is_closed_in_the_end(gateway):
+    """Its library has no time limit: without the gateway's it would hang for ever."""
+    one = gateway(conf={"limits": {"handshake_timeout": "10s"}})
+    Board(one, one.enroll()).fails(56, name="other.local", deadline=2 * PATIENCE)
 
 
 def test_unknown_ca_of_the_gateway(shared, board, tmp_path):
-    """The board trusts another CA: it says nothing, and the gateway must end it."""
     other = certs.Authority("Another CA")
     foreign = Board(shared, shared.enroll())
     certs.write(str(tmp_path), "ca", other.cert, other.key, "ca")
@@ -188,8 +195,7 @@ def test_unknown_ca_of_the_gateway(shared, board, tmp_path):
     done = subprocess.run([ARDUINO_FILES, str(tmp_path), foreign.device.cert, foreign.device.name,
                            "localhost", str(shared.port), foreign.folder], timeout=PATIENCE)
     assert done.returncode == 0
-    said = foreign.run("-d", "3")[0]
-    assert (said["mqtt_state"], said["tls_error"]) == (-2, 62)
+    foreign.fails(62, deadline=2, closed=0)
 
 
 def test_no_certificate(board):
@@ -203,6 +209,11 @@ def test_certificate_of_another_key(shared, board):
 def test_certificate_of_another_ca(shared):
     device = certs.Authority("Another CA").issue(shared.folder, "stranger", "stranger")
     Board(shared, device).fails(304)
+
+
+def test_device_that_nobody_enrolled(shared):
+    ca = certs.Authority.load(os.path.join(shared.state, "pki"))
+    Board(shared, ca.issue(shared.folder, "unknown", "unknown")).fails(302)
 
 
 def test_expired_certificate(shared):
@@ -230,3 +241,42 @@ def test_revoked_device(shared):
     assert board.run()[0]["mqtt_state"] == 0
     shared.ctl("revoke", device.name)
     board.fails(300)
+
+
+# ---- the CA of the original question -------------------------------------------------
+
+
+@pytest.fixture
+def old_ca(pki, tmp_path):
+    """A state folder with an RSA CA, version 1, named like the machine's address."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    state = str(tmp_path / "state")
+    shutil.copytree(pki, state)
+    for file in ("ca.key", "ca.crt", "gateway.key", "gateway.crt"):
+        os.unlink(os.path.join(state, "pki", file))
+    request = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj",
+               "/C=US/ST=Ohio/O=iot/CN=127.0.0.1", "-keyout", "old.key", "-out", "old.csr"]
+    sign = ["openssl", "x509", "-req", "-in", "old.csr", "-signkey", "old.key", "-days", "3650",
+            "-out", "old.crt"]
+    for command in (request, sign):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=PATIENCE)
+    done = subprocess.run([ARDUINO_FILES, "import", os.path.join(state, "pki"), "old.crt",
+                           "old.key", "localhost"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    for word in ("version 1", "RSA key", "IP address"):
+        assert word in done.stderr
+    return state
+
+
+def test_old_ca_works(old_ca):
+    one = Gateway(old_ca)
+    try:
+        board = Board(one, one.enroll())
+        assert "RSA key" in board.warnings
+        assert board.run()[0]["mqtt_state"] == 0
+        foreign = certs.Authority("Another CA").issue(one.folder, "stranger", "stranger")
+        Board(one, foreign).fails(304)
+    finally:
+        one.close()
