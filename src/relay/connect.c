@@ -75,6 +75,7 @@ remember(struct relay *r, const struct mqtt_connect *c)
 	r->keep_alive = c->keep_alive;
 	r->assigned = relay_is_5(r) && c->client_id.len == 0;
 	r->quiet = mqtt_props_number(props, MQTT_PROP_REQUEST_PROBLEM_INFORMATION, 1) == 0;
+	r->authenticates = mqtt_props_has(props, MQTT_PROP_AUTHENTICATION_METHOD);
 	r->device_max = mqtt_props_number(props, MQTT_PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX);
 	r->session_expiry = relay_is_5(r) ?
 	                            mqtt_props_number(props, MQTT_PROP_SESSION_EXPIRY_INTERVAL, 0) :

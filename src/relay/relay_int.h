@@ -144,6 +144,7 @@ struct relay {
 	bool quiet;          /* 5.0: Request Problem Information is 0 */
 	bool assigned;       /* 5.0: the client identifier came empty */
 	bool keep_alive_cut; /* 5.0: Server Keep Alive goes into CONNACK */
+	bool authenticates;  /* 5.0: CONNECT named a method, so AUTH may follow */
 	bool auth_turn;      /* the device may answer AUTH before CONNACK */
 
 	uint8_t *ids; /* device's client identifier, then the upstream one */
