@@ -248,6 +248,58 @@ reasons_have_names(void **state)
 	assert_null(pki_crl_reason_name(11));
 }
 
+/* What OpenSSL, as in the daemon, says of a certificate once the list is there. */
+static int
+verify(X509 *ca, X509 *x509, X509_CRL *crl)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int error;
+
+	assert_int_equal(X509_STORE_add_cert(store, ca), 1);
+	assert_int_equal(X509_STORE_add_crl(store, crl), 1);
+	assert_int_equal(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK), 1);
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, x509, NULL), 1);
+	X509_STORE_CTX_set_time(ctx, 0, NOW);
+	error = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return error;
+}
+
+static void
+openssl_follows_our_list(void **state)
+{
+	X509 *ca;
+	int number[2] = { X509_V_OK, X509_V_ERR_CERT_REVOKED };
+
+	(void)state;
+	assert_int_equal(pki_x509_read(in(folder, "ca.crt"), &ca, why), 0);
+	for (int revoked = 0; revoked <= 1; revoked++) {
+		struct pki_issued issued;
+		const unsigned char *at;
+		struct pki_crl_entry entry = { .revoked = NOW - 1, .reason = 1 };
+		X509_CRL *crl;
+		X509 *x509;
+
+		assert_int_equal(
+			pki_make_device(folder, "mymkr", in(folder, "file"), 10, &issued, why), 0);
+		entry.serial = (const char *)issued.cert->serial.ptr;
+		assert_int_equal(pki_crl_make(folder, &entry, (size_t)revoked, 10,
+					      in(folder, "one.crl"), why),
+				 0);
+		at = issued.der;
+		x509 = d2i_X509(NULL, &at, (long)issued.der_len);
+		crl = load_one(in(folder, "one.crl"));
+		assert_int_equal(verify(ca, x509, crl), number[revoked]);
+		X509_CRL_free(crl);
+		X509_free(x509);
+		pki_issued_free(&issued);
+		unlink(in(folder, "file"));
+	}
+	X509_free(ca);
+}
+
 /* ---- checking -------------------------------------------------------------------------- */
 
 static void
@@ -510,19 +562,13 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(list_has_its_profile),
-		T(list_may_be_empty),
-		T(number_grows),
-		T(damaged_number_is_an_error),
-		T(bad_entries_are_refused),
-		T(reasons_have_names),
-		T(der_and_bundles_of_cas),
-		T(foreign_lists_are_refused),
-		T(future_lists_are_refused),
-		T(partial_lists_are_refused),
-		T(newer_replaces_older),
-		T(new_key_of_a_ca_keeps_both),
-		T(damaged_target_is_left_alone),
+		T(list_has_its_profile),       T(list_may_be_empty),
+		T(openssl_follows_our_list),   T(number_grows),
+		T(damaged_number_is_an_error), T(bad_entries_are_refused),
+		T(reasons_have_names),         T(der_and_bundles_of_cas),
+		T(foreign_lists_are_refused),  T(future_lists_are_refused),
+		T(partial_lists_are_refused),  T(newer_replaces_older),
+		T(new_key_of_a_ca_keeps_both), T(damaged_target_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
