@@ -13,6 +13,7 @@ int devices_remove_run(struct cli *cli);
 int label_run(struct cli *cli);
 int group_run(struct cli *cli);
 int strangers_run(struct cli *cli); /* devices --pending */
+int expiring_run(struct cli *cli);  /* devices --expiring */
 int approve_run(struct cli *cli);
 int renew_run(struct cli *cli);
 int audit_run(struct cli *cli);

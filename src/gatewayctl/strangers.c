@@ -33,25 +33,6 @@ add_stranger(void *owner, const struct reg_stranger *s)
 	return doc != NULL ? 0 : -ENOMEM;
 }
 
-static int
-add_nameless(void *owner, const struct reg_device *row)
-{
-	struct doc *list = owner, *doc;
-
-	if (row->state != REG_PENDING) {
-		return 0;
-	}
-	doc = doc_map();
-	doc_set_text(doc, "identity", row->name);
-	doc_set_text(doc, "state", reg_state_text(row->state));
-	doc_set_text(doc, "last_address", row->last_address);
-	doc_set_int(doc, "first_seen", row->first_seen);
-	doc_set_text(doc, "last_failure", row->last_failure);
-	doc_set_int(doc, "last_failure_at", row->last_failure_at);
-	doc_add(list, doc);
-	return doc != NULL ? 0 : -ENOMEM;
-}
-
 static void
 print_pending(FILE *out, const struct doc *doc)
 {
@@ -66,40 +47,26 @@ print_pending(FILE *out, const struct doc *doc)
 		{ "subject", "SUBJECT" },
 		{ NULL },
 	};
-	static const struct column devices[] = {
-		{ "identity", "NAME WITHOUT A KEY" },
-		{ "last_address", "ADDRESS" },
-		{ "last_failure_at", "LAST", PRINT_AGO },
-		{ "last_failure", "REFUSED BECAUSE" },
-		{ NULL },
-	};
-	const struct doc *names = doc_get(doc, "devices");
 
 	print_table(out, doc_get(doc, "strangers"), strangers);
 	if (doc_count(doc_get(doc, "strangers")) > 0) {
 		fputs("\nTo let one in: gatewayctl approve FINGERPRINT\n", out);
-	}
-	if (doc_count(names) > 0) {
-		fputc('\n', out);
-		print_table(out, names, devices);
 	}
 }
 
 int
 strangers_run(struct cli *cli)
 {
-	struct doc *doc = doc_map(), *strangers = doc_list(), *devices = doc_list();
+	struct doc *doc = doc_map(), *strangers = doc_list();
 	struct reg *reg;
 	int r = cli_register(cli, REG_READ, &reg);
 
 	doc_set(doc, "strangers", strangers);
-	doc_set(doc, "devices", devices);
-	if (r != 0 || strangers == NULL || devices == NULL) {
+	if (r != 0 || strangers == NULL) {
 		doc_free(doc);
 		return r != 0 ? r : cli_fail_memory(cli);
 	}
 	r = reg_stranger_each(reg, add_stranger, strangers);
-	r = r == 0 ? reg_each(reg, add_nameless, devices) : r;
 	if (r < 0) {
 		r = cli_fail_register(cli, reg, r, "the list");
 		doc_free(doc);
@@ -123,8 +90,9 @@ fail_approve(struct cli *cli, struct reg *reg, int code, const char *fingerprint
 		return cli_fail(cli, code, "several devices wait with a key that starts with %s: "
 		                           "give more digits", fingerprint);
 	case ERR_EXISTS:
-		return cli_fail(cli, code, "that name belongs to a device with another key; choose "
-		                           "one with --name, or remove the old device");
+		return cli_fail(cli, code, "that name belongs to a device with another key, that "
+		                           "key to another device, or the device is revoked: see "
+		                           "`gatewayctl devices`, or choose --name");
 	case ERR_UNSAFE:
 		return cli_fail(cli, code, "its certificate gives no name that can stand in a topic; "
 		                           "choose one with --name");
