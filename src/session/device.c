@@ -149,9 +149,12 @@ ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *ce
 	int rc = find_row(reg, cert, identity, row);
 
 	if (rc == ERR_NOT_FOUND && trust == TLS_TRUST_SELF_SIGNED) {
-		return say(why, TLS_ADMIT_UNKNOWN,
-		           "the certificate is self-signed and its key is not known; enrol the "
-		           "device, or use `gatewayctl approve`");
+		/* Its name may be anybody's, but tells the operator which board it is. */
+		snprintf(why, DEVICE_WHY_SIZE,
+		         "the certificate of %.*s is self-signed and its key is not known; enrol "
+		         "the device, or use `gatewayctl approve`",
+		         SPAN_ARG(span_head(cert->cn, 64)));
+		return TLS_ADMIT_UNKNOWN;
 	}
 	if (rc == ERR_NOT_FOUND) {
 		return conf->admission == CONF_ADMIT_CA ?
