@@ -24,6 +24,17 @@ struct column {
 	bool optional;     /* left out of a record when the row has it not */
 };
 
+/*
+ * A table whose rows come one by one: only their cells are kept, until the
+ * width of each column is known.
+ */
+struct table;
+struct table *table_new(const struct column *columns); /* NULL: out of memory */
+void table_add(struct table *table, const struct doc *row);
+/* Print and free it. 0 or -ENOMEM (then nothing was printed). */
+int table_print(struct table *table, FILE *out) MUST_CHECK;
+void table_free(struct table *table); /* NULL is no fault */
+
 /* A list of maps, one row each, under a line of titles. */
 void print_table(FILE *out, const struct doc *rows, const struct column *columns);
 /* One map, one "title  value" line per column, indented by that many blanks. */
