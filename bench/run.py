@@ -22,7 +22,8 @@ import tempfile
 import time
 
 SERVERS = ("mosquitto", "gatewayd")
-CERTIFICATES = 16
+# A device keeps up to four sessions for resumption; so many clients share a certificate.
+CLIENTS_PER_CERTIFICATE = 4
 
 # name, load arguments, how many times fewer with --quick
 MEASUREMENTS = (
@@ -103,6 +104,7 @@ class Bench:
         self.mosquitto = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
         self.home = tempfile.mkdtemp(prefix="gateway-bench-")
         self.processes = {}
+        self.certificates = (200 if options.quick else 1000) // CLIENTS_PER_CERTIFICATE
         if self.mosquitto is None:
             fail("mosquitto is missing; install the packages listed in packages.txt")
         for program in ("gatewayd", "gatewayctl", "bench/load"):
@@ -137,7 +139,7 @@ limits = {{ connections = 20000; connections_per_address = 20000; }};
         os.mkdir(self.file("certificates"))
         os.mkdir(self.file("state"), 0o700)
         quietly(*ctl, "init", "--force-names", "--name", "localhost")
-        for i in range(CERTIFICATES):
+        for i in range(self.certificates):
             target = self.file("certificates", f"dev-{i}")
             quietly(*ctl, "enroll", "--name", f"dev-{i}", "--key-out", target + ".key",
                     "--out", self.file(f"out-{i}"))

@@ -163,7 +163,7 @@ read_old(const char *file, char **text, char *why)
 		rc = fail(why, ERR_EXISTS, "%.150s is in the way.", file);
 	}
 	close(fd);
-	if (rc != 0) {
+	if (rc != 0 || n < 0) { /* the second for the compiler, which cannot see into fail() */
 		free(old);
 		return rc;
 	}

@@ -114,6 +114,10 @@ auth(struct relay *r, struct stream *s, const struct unit *u)
 	if (rc < 0) {
 		return end_malformed(r, s, MQTT_AUTH, reason);
 	}
+	if (!r->authenticates) { /* [MQTT-4.12.0-6], [MQTT-4.12.0-7] */
+		return end_forbidden(r, s, MQTT_PROTOCOL_ERROR,
+		                     "sent AUTH though CONNECT named no method");
+	}
 	rc = out_unit(r, s, u);
 	if (rc == 0) {
 		r->auth_turn = s == &r->down;

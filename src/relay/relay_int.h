@@ -144,6 +144,7 @@ struct relay {
 	bool quiet;          /* 5.0: Request Problem Information is 0 */
 	bool assigned;       /* 5.0: the client identifier came empty */
 	bool keep_alive_cut; /* 5.0: Server Keep Alive goes into CONNACK */
+	bool authenticates;  /* 5.0: CONNECT named a method, so AUTH may follow */
 	bool auth_turn;      /* the device may answer AUTH before CONNACK */
 
 	uint8_t *ids; /* device's client identifier, then the upstream one */
@@ -229,7 +230,13 @@ int end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reas
 
 /* ---- one packet each ---------------------------------------------------------- */
 
+/* Protocol name and level of MQTT 3.1.1 and 5: from here on the version is known. */
+#define CONNECT_VERSION_BYTES 7
+
 int connect_take(struct relay *r, const struct unit *u) MUST_CHECK;
+/* One that is not held whole; body: what came of it, enough to see an MQTT 5 or not. */
+int connect_too_large(struct relay *r, struct span body, enum mqtt_reason reason,
+                      const char *text) MUST_CHECK;
 int connack_take(struct relay *r, const struct unit *u) MUST_CHECK;
 int publish_up(struct relay *r, const struct unit *u) MUST_CHECK;
 int publish_down(struct relay *r, const struct unit *u) MUST_CHECK;

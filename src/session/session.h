@@ -25,8 +25,8 @@ const char *session_identity(const struct session *session);
 /* On its way out: nothing of the device is relayed any more. */
 bool session_ending(const struct session *session);
 void session_view(const struct session *session, struct session_view *view);
-/* End it from our side with that reason; text is static. */
-void session_end(struct session *session, enum mqtt_reason reason, const char *text);
+/* End it from our side with that reason; text is static. False: it was ending already. */
+bool session_end(struct session *session, enum mqtt_reason reason, const char *text);
 /* The worker's configuration or the register changed. True when it was ended. */
 bool session_recheck(struct session *session);
 

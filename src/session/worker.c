@@ -10,9 +10,9 @@
 #include "session/store.h"
 
 #define LISTEN_BACKLOG 1024
-/* Handshake steps per turn: about 1 ms of CPU each, so that a fleet that comes
- * back at once delays a connected device by no more than twice that. */
-#define HANDSHAKES_PER_TURN 2
+/* Handshake steps per turn: up to 1 ms of CPU each, which is what a fleet that
+ * comes back at once delays a connected device by. */
+#define HANDSHAKES_PER_TURN 1
 #define RECHECK_PER_TURN 64
 #define REFUSALS_PER_SECOND 10
 
@@ -35,10 +35,13 @@ listen_all(struct worker *w, uint16_t *port, char *why)
 	}
 	for (size_t i = 0; i < w->conf->listener_count; i++) {
 		const struct conf_listener *l = &w->conf->listener[i];
-		int rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
-		                       LISTEN_BACKLOG, &listener_calls, w, &w->listener[i], &port[i],
-		                       why);
+		int rc = w->index == 0 ? listener_probe(l->address, l->port, why) : 0;
 
+		if (rc == 0) {
+			rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
+			                   LISTEN_BACKLOG, &listener_calls, w, &w->listener[i],
+			                   &port[i], why);
+		}
 		if (rc != 0) {
 			return rc;
 		}
@@ -256,8 +259,8 @@ worker_disconnect(struct worker *w, const char *identity)
 		const char *name = session_identity(s);
 
 		if (name != NULL && strcmp(name, identity) == 0) {
-			session_end(s, MQTT_ADMINISTRATIVE_ACTION, "disconnected by the operator");
-			count++;
+			count += session_end(s, MQTT_ADMINISTRATIVE_ACTION,
+			                     "disconnected by the operator");
 		}
 	}
 	return count;

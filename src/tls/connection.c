@@ -255,6 +255,9 @@ tls_read(struct tls *tls, uint8_t *plain, size_t size, struct buf *out)
 	if (tls->state != TLS_OPEN) {
 		return tls->state == TLS_ENDED ? tls->ended : ERR_MORE;
 	}
+	if (tls->lent.len == 0 && !tls->eof && SSL_pending(tls->ssl) == 0) {
+		return ERR_MORE; /* OpenSSL would take a record buffer to find out */
+	}
 	enter(tls, out);
 	while (got < size && (got == 0 || tls->lent.len > 0 || SSL_pending(tls->ssl) > 0)) {
 		int64_t n = read_once(tls, plain + got, size - got);
@@ -352,6 +355,8 @@ tls_shutdown(struct tls *tls, struct buf *out)
 	if (tls->state == TLS_OPEN || (tls->state == TLS_ENDED && tls->ended == ERR_CLOSED)) {
 		enter(tls, out);
 		(void)SSL_shutdown(tls->ssl);
+		/* Alerts leave record buffers behind, 33 KiB while the socket lingers. */
+		(void)SSL_free_buffers(tls->ssl);
 		ERR_clear_error();
 		tls->out = NULL;
 	}

@@ -77,6 +77,12 @@ def gateway(pki):
 
 
 @pytest.fixture(scope="module")
+def module_gateway(pki):
+    """The same, for all tests of a file."""
+    yield from _factory(pki)
+
+
+@pytest.fixture(scope="module")
 def shared(pki):
     factory = _factory(pki)
     make = next(factory)

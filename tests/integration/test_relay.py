@@ -173,6 +173,13 @@ def test_will_delay(shared, device):
             c.disconnect()
 
 
+def test_will_after_its_delay(shared, device):
+    will = Will("pub/will", "dead", 1, props={"will_delay": 1})
+    with shared.broker.client("dev/%s/#" % device.name) as watch:
+        shared.client(device, V5, will=will, props={"session_expiry": 600}).cut()
+        watch.message("dev/%s/up/will" % device.name, "dead", 1)
+
+
 def test_denied_will_is_refused(shared, device, version):
     """A will that can never be published is told at once."""
     c = shared.dial(device, version)
