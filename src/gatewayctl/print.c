@@ -25,6 +25,8 @@ print_cell(const struct doc *value, enum print_as as)
 		return strdup(text_bytes(number, text));
 	case PRINT_DATE:
 		return strdup(text_date(number, text));
+	case PRINT_DAY:
+		return strdup(number == 0 ? "1970-01-01" : text_date(number, text));
 	case PRINT_AGO:
 		return strdup(text_ago(number, text));
 	case PRINT_WHEN:

@@ -12,6 +12,7 @@ enum print_as {
 	PRINT_NUMBER, /* to the right */
 	PRINT_BYTES,  /* "1.5 MiB", to the right */
 	PRINT_DATE,   /* seconds since 1970 as "2026-11-23" */
+	PRINT_DAY,    /* the same, but 0 is a date too: 1970-01-01 */
 	PRINT_AGO,    /* "3 min ago" */
 	PRINT_WHEN,   /* "2026-11-23 10:20 (3 min ago)" */
 	PRINT_YES_NO,
