@@ -33,7 +33,7 @@ print_certificate(FILE *out, const struct doc *doc)
 		{ "issuer", "issuer", PRINT_TEXT, true },
 		{ "key_type", "key", PRINT_TEXT, true },
 		{ "fingerprint", "key fingerprint", PRINT_TEXT, true },
-		{ "not_before", "valid from", PRINT_DATE },
+		{ "not_before", "valid from", PRINT_DAY },
 		{ "not_after", "valid until", PRINT_WHEN },
 		{ "gateway", "now", PRINT_TEXT, true },
 		{ NULL },

@@ -90,8 +90,8 @@ write_list(struct cli *cli, const struct revoked *list, unsigned days)
 		return cli_fail_memory(cli);
 	}
 	return r < 0 ? cli_fail(cli, r, "%s%s", why,
-	                        r == -EACCES ? "; the CA signs for root only: try `sudo "
-	                                       "gatewayctl crl export`" : "") :
+	                        r == -EACCES ? " Only root may sign: try `sudo gatewayctl "
+	                                       "crl export`." : "") :
 	               cli_result(cli, doc, print_exported);
 }
 

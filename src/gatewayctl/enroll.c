@@ -57,9 +57,9 @@ print_enrolled(FILE *out, const struct doc *doc)
 	if (doc_get(doc, "key") == NULL) {
 		print_board(out, doc);
 	} else {
-		fputs("  Give the client the three files; keep the key to yourself.\n", out);
+		fprintf(out, "  Give the client the three files; keep the key to yourself.\n"
+		             "  Try it: %s\n", try != NULL ? try : "");
 	}
-	fprintf(out, "  Try it: %s\n", try != NULL ? try : "");
 	free(try);
 }
 
