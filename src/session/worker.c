@@ -35,10 +35,13 @@ listen_all(struct worker *w, uint16_t *port, char *why)
 	}
 	for (size_t i = 0; i < w->conf->listener_count; i++) {
 		const struct conf_listener *l = &w->conf->listener[i];
-		int rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
-		                       LISTEN_BACKLOG, &listener_calls, w, &w->listener[i], &port[i],
-		                       why);
+		int rc = w->index == 0 ? listener_probe(l->address, l->port, why) : 0;
 
+		if (rc == 0) {
+			rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
+			                   LISTEN_BACKLOG, &listener_calls, w, &w->listener[i],
+			                   &port[i], why);
+		}
 		if (rc != 0) {
 			return rc;
 		}
