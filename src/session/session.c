@@ -124,21 +124,22 @@ session_finish(struct session *s, const char *why)
 	loop_timer_close(&s->timer, session_handle_closed);
 }
 
-void
+bool
 session_end(struct session *s, enum mqtt_reason reason, const char *text)
 {
 	struct relay_out out = session_out(s);
 
 	if (s->state == SESSION_CLOSING) {
-		return;
+		return false;
 	}
 	if (s->relay == NULL) {
 		session_finish(s, text);
-		return;
+		return true;
 	}
 	relay_end(s->relay, reason, text, &out);
 	session_flush(s);
 	session_finish(s, NULL);
+	return true;
 }
 
 /* ---- deadlines ------------------------------------------------------------------- */

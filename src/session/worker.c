@@ -206,8 +206,8 @@ worker_disconnect(struct worker *w, const char *identity)
 		const char *name = session_identity(s);
 
 		if (name != NULL && strcmp(name, identity) == 0) {
-			session_end(s, MQTT_ADMINISTRATIVE_ACTION, "disconnected by the operator");
-			count++;
+			count += session_end(s, MQTT_ADMINISTRATIVE_ACTION,
+			                     "disconnected by the operator");
 		}
 	}
 	return count;
