@@ -216,9 +216,13 @@ on_hangup(void *owner, int signum)
 /* ---- beginning ------------------------------------------------------------------------- */
 
 static int
-fail(const char *what, const char *why)
+fail(struct daemon *d, const char *what, const char *why)
 {
 	log_error(LOG_MAIN, what, log_str("reason", why));
+	if (d->ctl != NULL) {
+		/* No loop runs any more; what counts is that the socket's file goes. */
+		ctl_server_close(d->ctl, NULL, NULL);
+	}
 	return EXIT_FAILURE;
 }
 
@@ -362,26 +366,26 @@ daemon_run(struct daemon *d, const char *file)
 	d->file = file;
 	d->started = clock_wall();
 	if (conf_load(file, true, conf_report_print, stderr, &d->conf) != 0) {
-		return fail("the configuration is not valid", file);
+		return fail(d, "the configuration is not valid", file);
 	}
 	d->boot = conf_ref(d->conf);
 	log_setup((enum log_level)d->conf->log_level, NULL, NULL);
 	if (make_shared(d, why) != 0) {
-		return fail("cannot start", why);
+		return fail(d, "cannot start", why);
 	}
 	/* First of all that others can see: it tells whether we run already. */
 	if (ctl_server_open(d->loop, d->conf->gateway.control_socket, daemon_commands, d, &d->ctl,
 	                    why) != 0) {
-		return fail("cannot open the control socket", why);
+		return fail(d, "cannot open the control socket", why);
 	}
 	if (make_workers(d, why) != 0) {
-		return fail("cannot start", why);
+		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {
-		return fail("cannot start", "signals cannot be watched");
+		return fail(d, "cannot start", "signals cannot be watched");
 	}
 	if (d->conf->metrics.address != NULL && metrics_http_open(d, &d->metrics, why) != 0) {
-		return fail("cannot serve metrics", why);
+		return fail(d, "cannot serve metrics", why);
 	}
 	loop_timer_start(&d->tick, TICK_MS);
 	tell_ready(d);
