@@ -170,7 +170,7 @@ const struct schema_key conf_schema[] = {
 	{ "limits.topic_aliases", COUNT(0, 65535), AT(struct conf, limits.topic_aliases),
 	  .fallback = "10", .help = "topic aliases per device and direction; 0: none" },
 	{ "limits.high_water", BYTES(4 * KIB, 64 * MIB), AT(struct conf, limits.high_water),
-	  .fallback = "256KiB", .help = "bytes queued towards a slow side that pause the other" },
+	  .fallback = "64KiB", .help = "bytes queued towards a slow side that pause the other" },
 	{ "limits.low_water", BYTES(1 * KIB, 64 * MIB), AT(struct conf, limits.low_water),
 	  .derived = "a quarter of high_water", .help = "bytes left at which it goes on" },
 

@@ -55,15 +55,20 @@ int pki_check_pair(const char *cert_file, const char *key_file, char *why) MUST_
 
 /*
  * What a BearSSL client needs to know of a CA: its subject as DER, byte for
- * byte, and its key. Only CAs with an EC key on P-256, P-384 or P-521 have
- * one here (ERR_DENIED else): the crypto chip verifies nothing but P-256.
+ * byte, and its key. Either an EC key on P-256, P-384 or P-521 (the crypto
+ * chip verifies P-256 only), or RSA of 1,024 to 4,096 bits (software only):
+ * then curve is 0. Other keys: ERR_DENIED.
  */
 struct pki_anchor {
 	uint8_t subject[1024];
 	size_t subject_len;
 	uint8_t point[133]; /* uncompressed: 04 X Y */
-	size_t point_len;   /* 65 for P-256, 97, 133 */
-	unsigned curve;     /* BearSSL's (TLS's) number: 23, 24, 25 */
+	size_t point_len;   /* 65 for P-256, 97, 133; RSA: 0 */
+	unsigned curve;     /* BearSSL's (TLS's) number: 23, 24, 25; RSA: 0 */
+	uint8_t modulus[512]; /* big-endian, no leading zero */
+	size_t modulus_len;   /* EC: 0 */
+	uint8_t exponent[8];
+	size_t exponent_len;
 };
 int pki_anchor_read_file(const char *file, struct pki_anchor *out, char *why) MUST_CHECK;
 
@@ -117,5 +122,97 @@ int pki_make_device(const char *folder, const char *name, const char *key_file, 
                     struct pki_issued *out, char *why) MUST_CHECK;
 /* Write text to a file atomically with that mode: temporary, sync, rename. */
 int pki_write_file(const char *file, unsigned mode, struct span content, char *why) MUST_CHECK;
+
+/* ---- revocation lists ---------------------------------------------------------------- */
+
+/* One revoked certificate. */
+struct pki_crl_entry {
+	const char *serial; /* hex, as in struct pki_cert */
+	int64_t revoked;    /* seconds since 1970 */
+	int reason;         /* CRLReason (RFC 5280 5.3.1), see pki_crl_reason() */
+};
+
+#define PKI_CRL_NUMBER_SIZE 52 /* 20 bytes in decimal, and a NUL */
+
+struct pki_crl_info {
+	char issuer[256];                 /* RFC 2253 text, cut when longer */
+	char number[PKI_CRL_NUMBER_SIZE]; /* decimal; empty: it has none */
+	int64_t this_update, next_update; /* next_update 0: it does not say */
+	size_t count;                     /* of revoked certificates */
+	bool stale;                       /* next_update has passed */
+};
+
+/*
+ * The number of a reason ("keyCompromise", "key-compromise"; case does not
+ * matter) and its name. ERR_NOT_FOUND or NULL for those that do not fit a
+ * complete list.
+ */
+int pki_crl_reason(const char *name) MUST_CHECK;
+const char *pki_crl_reason_name(int reason);
+
+/*
+ * A complete v2 list of our CA, signed, into out_file (PEM, 0644, replaced
+ * atomically). Its number grows with each; the last one is kept in
+ * FOLDER/ca.crlnumber. A serial that occurs twice is listed once, with its
+ * earliest date. days: until nextUpdate. ERR_MALFORMED (a serial number, a
+ * reason), ERR_DENIED (the CA may not sign lists), ...
+ */
+int pki_crl_make(const char *folder, const struct pki_crl_entry *entries, size_t count,
+                 unsigned days, const char *out_file, char *why) MUST_CHECK;
+
+/*
+ * Is the one list in the file (PEM or DER) a complete one that a CA of
+ * ca_file has signed? A stale list passes: what to do with it is a matter of
+ * policy. ERR_MALFORMED, ERR_NOT_FOUND (no such CA), ERR_CRYPTO (signature),
+ * ERR_DENIED (starts in the future; CA without the right), ERR_VERSION (a
+ * partial, delta or indirect list, or more than one).
+ */
+int pki_crl_check_file(const char *file, const char *ca_file, struct pki_crl_info *out,
+                       char *why) MUST_CHECK;
+/* The same for every list of a PEM file: the first fault ends it. */
+int pki_crl_check_bundle(const char *file, const char *ca_file,
+                         void (*each)(void *arg, const struct pki_crl_info *info), void *arg,
+                         char *why) MUST_CHECK;
+/*
+ * Check the list and put it into the PEM file of lists that the daemon reads,
+ * in the place of the older one of the same CA. ERR_EXISTS: the one that is
+ * there is newer. ERR_DENIED also when the list is stale already. The same
+ * list once more is no fault.
+ */
+int pki_crl_install(const char *target_file, const char *crl_file, const char *ca_file,
+                    char *why) MUST_CHECK;
+
+/* ---- a CA from elsewhere ---------------------------------------------------------------- */
+
+/*
+ * Take over an existing CA: FOLDER/ca.crt, and FOLDER/ca.key when key_file is
+ * not NULL. Without the key its devices are accepted, but certificates cannot
+ * be issued here. `warn` is called with a sentence for each thing that will
+ * work less well, before anything is written. ERR_EXISTS: there is a CA.
+ * ERR_DENIED: not a CA, expired, or a key nobody accepts. ERR_CRYPTO: the key
+ * belongs to another certificate. ERR_MALFORMED: also a pass phrase.
+ */
+int pki_ca_import(const char *folder, const char *cert_file, const char *key_file,
+                  void (*warn)(void *arg, const char *sentence), void *arg,
+                  char *why) MUST_CHECK;
+
+/* ---- upkeep of the gateway's certificate ------------------------------------------------- */
+
+/* What FOLDER/gateway.crt says; one allocation. */
+struct pki_gateway_info {
+	struct pki_names names; /* dns: the common name first */
+	int64_t not_before, not_after;
+};
+
+/* ERR_UNSAFE: a name in it is none that this program would write. */
+int pki_gateway_read(const char *folder, struct pki_gateway_info **out, char *why) MUST_CHECK;
+void pki_gateway_info_free(struct pki_gateway_info *info);
+/*
+ * A new certificate with the names it has and those to add, the same start
+ * and the same key: devices and sessions notice nothing. Names that are there
+ * already are no fault. days 0: ten years.
+ */
+int pki_gateway_renew(const char *folder, const char *const *add, size_t count, unsigned days,
+                      char *why) MUST_CHECK;
 
 #endif

@@ -5,6 +5,9 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
+#define RSA_BITS_MIN 1024
+#define RSA_BITS_MAX 4096
+
 static unsigned
 curve_number(EVP_PKEY *key)
 {
@@ -45,6 +48,44 @@ read_point(EVP_PKEY *key, struct pki_anchor *out)
 }
 
 static int
+read_number(EVP_PKEY *key, const char *name, uint8_t *out, size_t size, size_t *len)
+{
+	BIGNUM *number = NULL;
+	int rc = ERR_CRYPTO;
+
+	if (EVP_PKEY_get_bn_param(key, name, &number) == 1) {
+		size_t n = (size_t)BN_num_bytes(number);
+
+		rc = n > 0 && n <= size ? 0 : ERR_LIMIT;
+		if (rc == 0) {
+			*len = (size_t)BN_bn2bin(number, out);
+		}
+	}
+	BN_free(number);
+	return rc;
+}
+
+static int
+read_rsa(EVP_PKEY *key, struct pki_anchor *out)
+{
+	int rc = read_number(key, OSSL_PKEY_PARAM_RSA_N, out->modulus, sizeof out->modulus,
+			     &out->modulus_len);
+
+	return rc != 0 ? rc
+		       : read_number(key, OSSL_PKEY_PARAM_RSA_E, out->exponent,
+				     sizeof out->exponent, &out->exponent_len);
+}
+
+/* What BearSSL's limits allow. */
+static bool
+is_usable_rsa(EVP_PKEY *key)
+{
+	int bits = EVP_PKEY_get_bits(key);
+
+	return EVP_PKEY_is_a(key, "RSA") && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
+}
+
+static int
 read_subject(const X509 *x509, struct pki_anchor *out)
 {
 	const unsigned char *der;
@@ -75,12 +116,14 @@ pki_anchor_read_file(const char *file, struct pki_anchor *out, char *why)
 	}
 	key = X509_get0_pubkey(x509);
 	anchor.curve = key != NULL ? curve_number(key) : 0;
-	if (anchor.curve == 0) {
+	if (key == NULL || (anchor.curve == 0 && !is_usable_rsa(key))) {
 		X509_free(x509);
 		return pki_fail(why, ERR_DENIED,
-				"%s: a board cannot use this CA, its key is not on P-256.", file);
+				"%s: a board cannot use this CA, its key is neither on P-256 nor "
+				"RSA of 1024 to 4096 bits.",
+				file);
 	}
-	rc = read_point(key, &anchor);
+	rc = anchor.curve != 0 ? read_point(key, &anchor) : read_rsa(key, &anchor);
 	if (rc == 0) {
 		rc = read_subject(x509, &anchor);
 	}

@@ -23,6 +23,13 @@ struct pki_ca {
 int pki_ca_load(const char *folder, struct pki_ca *out, char *why) MUST_CHECK;
 void pki_ca_free(struct pki_ca *ca);
 
+/* "FOLDER/FILE" into path[PATH_MAX]. */
+int pki_path(char *path, const char *folder, const char *file, char *why) MUST_CHECK;
+/* Anything of that name, also a link that leads nowhere. */
+bool pki_exists(const char *file);
+/* May it stand in a certificate of the gateway? "*." may come first. */
+bool pki_is_host_name(const char *name);
+
 EVP_PKEY *pki_key_new(void);
 
 /* When a certificate of that many days ends: before 2050, not after the CA. */

@@ -64,16 +64,17 @@ pki_wipe(struct buf *b)
 
 /* ---- reading ------------------------------------------------------------------ */
 
+/* room: bytes that are wanted at most, and one. */
 static int
-read_bounded(int fd, struct buf *content)
+read_bounded(int fd, size_t room, struct buf *content)
 {
 	uint8_t *at;
-	int rc = buf_reserve(content, PKI_INPUT_MAX + 1, &at);
+	int rc = buf_reserve(content, room, &at);
 
 	/* All in the first allocation: no copy of a key is left behind. */
-	while (rc == 0 && buf_len(content) <= PKI_INPUT_MAX) {
+	while (rc == 0 && buf_len(content) < room) {
 		size_t have = buf_len(content);
-		ssize_t n = read(fd, at + have, PKI_INPUT_MAX + 1 - have);
+		ssize_t n = read(fd, at + have, room - have);
 
 		if (n == 0) {
 			return 0;
@@ -91,6 +92,12 @@ read_bounded(int fd, struct buf *content)
 int
 pki_file_read(const char *file, struct buf *content, char *why)
 {
+	return pki_file_read_max(file, PKI_INPUT_MAX, content, why);
+}
+
+int
+pki_file_read_max(const char *file, size_t max, struct buf *content, char *why)
+{
 	struct stat st;
 	int rc, fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -101,10 +108,12 @@ pki_file_read(const char *file, struct buf *content, char *why)
 		close(fd);
 		return pki_fail(why, ERR_MALFORMED, "%s is not a file.", file);
 	}
-	rc = read_bounded(fd, content);
+	/* A file that grows while it is read is as bad as one that is too large. */
+	rc = (uint64_t)st.st_size > max ? ERR_LIMIT
+					: read_bounded(fd, (size_t)st.st_size + 1, content);
 	close(fd);
 	if (rc == ERR_LIMIT) {
-		rc = pki_fail(why, rc, "%s is larger than %d bytes.", file, PKI_INPUT_MAX);
+		rc = pki_fail(why, rc, "%s is larger than %zu bytes.", file, max);
 	} else if (rc != 0) {
 		rc = pki_fail(why, rc, "Cannot read %s: %s.", file, err_text(rc));
 	}
@@ -141,6 +150,68 @@ pki_x509_read(const char *file, X509 **out, char *why)
 }
 
 static int
+read_all(struct span text, STACK_OF(X509) * list)
+{
+	BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
+	X509 *x509;
+	int rc = bio != NULL ? 0 : -ENOMEM;
+
+	while (rc == 0 && (x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		if (sk_X509_push(list, x509) <= 0) {
+			X509_free(x509);
+			rc = -ENOMEM;
+		}
+	}
+	BIO_free(bio);
+	/* The end of the file is told by the same means as damage. */
+	if (rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+		rc = ERR_MALFORMED;
+	}
+	ERR_clear_error();
+	return rc;
+}
+
+/* DER, or a text that only our own reader understands: one certificate. */
+static int
+read_single(const char *file, STACK_OF(X509) * list, char *why)
+{
+	X509 *x509;
+	int rc = pki_x509_read(file, &x509, why);
+
+	if (rc == 0 && sk_X509_push(list, x509) <= 0) {
+		X509_free(x509);
+		rc = pki_fail(why, -ENOMEM, "Cannot read %s: %s.", file, err_text(-ENOMEM));
+	}
+	return rc;
+}
+
+int
+pki_x509_read_all(const char *file, STACK_OF(X509) * *out, char *why)
+{
+	struct buf text = { 0 };
+	STACK_OF(X509) * list;
+	int rc = pki_file_read_max(file, PKI_BUNDLE_MAX, &text, why);
+
+	if (rc != 0) {
+		return rc;
+	}
+	list = sk_X509_new_null();
+	rc = list != NULL ? read_all(buf_span(&text), list) : -ENOMEM;
+	buf_release(&text);
+	if (rc != 0) {
+		rc = pki_fail(why, rc, "%s: a certificate is damaged (%s).", file, err_text(rc));
+	} else if (sk_X509_num(list) == 0) {
+		rc = read_single(file, list, why);
+	}
+	if (rc != 0) {
+		sk_X509_pop_free(list, X509_free);
+		return rc;
+	}
+	*out = list;
+	return 0;
+}
+
+static int
 no_passphrase(char *buffer, int size, int writing, void *asked)
 {
 	(void)buffer;
@@ -172,9 +243,9 @@ pki_key_read(const char *file, EVP_PKEY **key, char *why)
 	}
 	if (asked) {
 		return pki_fail(why, ERR_MALFORMED,
-				"%s is protected by a pass phrase, which is not supported. Remove "
-				"it: openssl pkey -in OLD -out NEW.",
-				file);
+				"%s is protected by a pass phrase, which is not supported. Make a "
+				"copy without: (umask 077; openssl pkey -in %s -out plain.key)",
+				file, file);
 	}
 	return pki_fail(why, ERR_MALFORMED, "%s holds no private key in PEM form.", file);
 }

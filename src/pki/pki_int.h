@@ -22,6 +22,7 @@ int pki_cert_of(const X509 *x509, OSSL_LIB_CTX *libctx, struct pki_cert **out) M
 
 #define PKI_FIELD_MAX 4096        /* bytes of one name that are kept */
 #define PKI_INPUT_MAX (64 * 1024) /* bytes of a certificate, request or key file */
+#define PKI_BUNDLE_MAX (1024 * 1024) /* bytes of a file of many certificates */
 #define PKI_NAME_MAX 64           /* ub-common-name (RFC 5280 appendix A.1) */
 
 /* Fill why (may be NULL, PKI_WHY_SIZE bytes) and return code; empties OpenSSL's error queue. */
@@ -35,6 +36,8 @@ int pki_fail(char *why, int code, const char *format, ...) __attribute__((format
 int pki_text_append(struct buf *text, const ASN1_STRING *string, size_t *len) MUST_CHECK;
 /* The last common name of a name, NULL when there is none. */
 const ASN1_STRING *pki_last_cn(const X509_NAME *name);
+/* Seconds since 1970. ERR_MALFORMED. */
+int pki_date(const ASN1_TIME *date, int64_t *out) MUST_CHECK;
 /* "EC P-256", "RSA 2048" into text[size]. */
 void pki_key_type(EVP_PKEY *key, char *text, size_t size);
 /* The named curve is P-256, and the key says so by name. */
@@ -57,10 +60,14 @@ int pki_unwrap(struct span text, const char *kind, const char *what, struct buf 
 
 /* The whole file, at most PKI_INPUT_MAX bytes. Wipe it when it held a key. */
 int pki_file_read(const char *file, struct buf *content, char *why) MUST_CHECK;
+/* The same with another bound. */
+int pki_file_read_max(const char *file, size_t max, struct buf *content, char *why) MUST_CHECK;
 /* As pki_write_file(), but ERR_EXISTS when the file is there. */
 int pki_file_create(const char *file, unsigned mode, struct span content, char *why) MUST_CHECK;
 int pki_key_read(const char *file, EVP_PKEY **key, char *why) MUST_CHECK;
 int pki_x509_read(const char *file, X509 **x509, char *why) MUST_CHECK;
+/* Every certificate of a PEM file (or the one of a DER file), at least one. */
+int pki_x509_read_all(const char *file, STACK_OF(X509) **list, char *why) MUST_CHECK;
 void pki_wipe(struct buf *b);
 
 /* A certificate request whose key is strong enough and whose signature is right. */

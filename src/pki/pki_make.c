@@ -21,8 +21,8 @@
 #define CRL_SIGN_BIT 6
 #define HOST_MAX 253
 
-static int
-path_of(char *path, const char *folder, const char *file, char *why)
+int
+pki_path(char *path, const char *folder, const char *file, char *why)
 {
 	if ((size_t)snprintf(path, PATH_MAX, "%s/%s", folder, file) >= PATH_MAX) {
 		return pki_fail(why, -ENAMETOOLONG, "The name of the folder is too long.");
@@ -30,8 +30,8 @@ path_of(char *path, const char *folder, const char *file, char *why)
 	return 0;
 }
 
-static bool
-exists(const char *file)
+bool
+pki_exists(const char *file)
 {
 	return faccessat(AT_FDCWD, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -107,14 +107,14 @@ pki_make_ca(const char *folder, const char *common_name, unsigned days, char *wh
 	X509 *x509 = NULL;
 	int rc = check_ca_name(common_name, why);
 
-	if (rc != 0 || (rc = path_of(key_file, folder, "ca.key", why)) != 0 ||
-	    (rc = path_of(cert_file, folder, "ca.crt", why)) != 0) {
+	if (rc != 0 || (rc = pki_path(key_file, folder, "ca.key", why)) != 0 ||
+	    (rc = pki_path(cert_file, folder, "ca.crt", why)) != 0) {
 		return rc;
 	}
-	if (exists(key_file) || exists(cert_file)) {
+	if (pki_exists(key_file) || pki_exists(cert_file)) {
 		/* Every device in the field trusts the old one. */
 		return pki_fail(why, ERR_EXISTS, "%s exists already; a CA is never replaced.",
-				exists(key_file) ? key_file : cert_file);
+				pki_exists(key_file) ? key_file : cert_file);
 	}
 	key = pki_key_new();
 	rc = key != NULL ? build_ca(key, common_name, days, &x509) : ERR_CRYPTO;
@@ -165,13 +165,18 @@ pki_ca_load(const char *folder, struct pki_ca *out, char *why)
 {
 	char key_file[PATH_MAX], cert_file[PATH_MAX];
 	struct pki_ca ca = { 0 };
-	int rc = path_of(key_file, folder, "ca.key", why);
+	int rc = pki_path(key_file, folder, "ca.key", why);
 
-	if (rc != 0 || (rc = path_of(cert_file, folder, "ca.crt", why)) != 0) {
+	if (rc != 0 || (rc = pki_path(cert_file, folder, "ca.crt", why)) != 0) {
 		return rc;
 	}
 	rc = pki_x509_read(cert_file, &ca.x509, why);
-	if (rc == 0) {
+	if (rc == 0 && !pki_exists(key_file)) {
+		/* Taken over without its key, see pki_ca_import(). */
+		rc = pki_fail(why, -ENOENT,
+			      "The key of the CA is not here (%s): sign where it is kept.",
+			      key_file);
+	} else if (rc == 0) {
 		rc = pki_key_read(key_file, &ca.key, why);
 	}
 	if (rc == 0 && X509_check_private_key(ca.x509, ca.key) != 1) {
@@ -198,8 +203,8 @@ pki_ca_free(struct pki_ca *ca)
 
 /* ---- the gateway ---------------------------------------------------------------------- */
 
-static bool
-is_host_name(const char *name)
+bool
+pki_is_host_name(const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789-_.";
@@ -219,7 +224,7 @@ check_names(const struct pki_names *names, const char **first, char *why)
 		return pki_fail(why, ERR_UNSAFE, "The gateway needs at least one name.");
 	}
 	for (size_t i = 0; i < names->dns_count; i++) {
-		if (!is_host_name(names->dns[i]) && pki_ip_parse(names->dns[i], bytes) == 0) {
+		if (!pki_is_host_name(names->dns[i]) && pki_ip_parse(names->dns[i], bytes) == 0) {
 			return pki_fail(why, ERR_UNSAFE, "\"%.64s\" is no host name.",
 					names->dns[i]);
 		}
@@ -238,6 +243,29 @@ check_names(const struct pki_names *names, const char **first, char *why)
 			PKI_NAME_MAX);
 	}
 	return 0;
+}
+
+/*
+ * A certificate whose issuer has its own name looks self-signed to every
+ * reader. It happens: hand-made CAs are often named like the machine.
+ */
+static int
+check_not_ca(const struct pki_ca *ca, const char *first, char *why)
+{
+	X509_NAME *name = X509_NAME_new();
+	int rc = ERR_CRYPTO;
+
+	if (name != NULL &&
+	    X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
+				       (const unsigned char *)first, -1, -1, 0) == 1) {
+		rc = X509_NAME_cmp(name, X509_get_subject_name(ca->x509)) == 0 ? ERR_UNSAFE : 0;
+	}
+	X509_NAME_free(name);
+	return rc == 0 ? 0
+		       : pki_fail(why, rc,
+				  "The CA itself is called \"%.80s\", so a gateway of that name "
+				  "looks self-signed to its devices; put another name first.",
+				  first);
 }
 
 static int
@@ -284,7 +312,7 @@ gateway_key(const char *file, bool keep, EVP_PKEY **key, bool *is_new, char *why
 {
 	int rc;
 
-	*is_new = !keep || !exists(file);
+	*is_new = !keep || !pki_exists(file);
 	if (*is_new) {
 		*key = pki_key_new();
 		return *key != NULL ? 0 : pki_fail(why, ERR_CRYPTO, "Cannot make a key.");
@@ -305,9 +333,9 @@ write_gateway(const char *folder, EVP_PKEY *new_key, const X509 *x509, char *why
 {
 	char key_file[PATH_MAX], cert_file[PATH_MAX];
 	struct buf key_pem = { 0 }, cert_pem = { 0 };
-	int rc = path_of(key_file, folder, "gateway.key", why);
+	int rc = pki_path(key_file, folder, "gateway.key", why);
 
-	if (rc != 0 || (rc = path_of(cert_file, folder, "gateway.crt", why)) != 0) {
+	if (rc != 0 || (rc = pki_path(cert_file, folder, "gateway.crt", why)) != 0) {
 		return rc;
 	}
 	rc = pki_build_pem(x509, &cert_pem);
@@ -339,10 +367,13 @@ pki_make_gateway(const char *folder, const struct pki_names *names, int64_t not_
 	bool is_new = false;
 	int rc = check_names(names, &first, why);
 
-	if (rc != 0 || (rc = path_of(key_file, folder, "gateway.key", why)) != 0) {
+	if (rc != 0 || (rc = pki_path(key_file, folder, "gateway.key", why)) != 0) {
 		return rc;
 	}
 	rc = pki_ca_load(folder, &ca, why);
+	if (rc == 0) {
+		rc = check_not_ca(&ca, first, why);
+	}
 	if (rc == 0) {
 		rc = gateway_key(key_file, keep_key, &key, &is_new, why);
 	}

@@ -354,8 +354,8 @@ add_hashes(struct collector *c, const X509 *x509)
 	return rc;
 }
 
-static int
-read_date(const ASN1_TIME *date, int64_t *out)
+int
+pki_date(const ASN1_TIME *date, int64_t *out)
 {
 	struct tm tm;
 
@@ -385,9 +385,9 @@ add_facts(struct collector *c, const X509 *x509)
 	c->cert.self_signed = key != NULL && EVP_PKEY_get_bits(key) <= SELF_SIGNED_BITS_MAX &&
 			      X509_self_signed(cached, 1) == 1;
 	pki_key_type(key, type, sizeof type);
-	rc = read_date(X509_get0_notBefore(x509), &c->cert.not_before);
+	rc = pki_date(X509_get0_notBefore(x509), &c->cert.not_before);
 	if (rc == 0) {
-		rc = read_date(X509_get0_notAfter(x509), &c->cert.not_after);
+		rc = pki_date(X509_get0_notAfter(x509), &c->cert.not_after);
 	}
 	return rc != 0 ? rc : add_text(c, span_str(type), &c->cert.key_type);
 }

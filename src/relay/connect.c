@@ -26,20 +26,37 @@ relay_vars(const struct relay *r, const struct topic_vars *base)
 	return vars;
 }
 
+static bool
+begins_as_5(struct span body)
+{
+	static const uint8_t five[] = { 0, 4, 'M', 'Q', 'T', 'T', 5 };
+
+	return span_eq(span_head(body, sizeof five), span_of(five, sizeof five));
+}
+
+int
+connect_too_large(struct relay *r, struct span body, enum mqtt_reason reason, const char *text)
+{
+	if (!begins_as_5(body)) {
+		return end_forbidden(r, &r->up, reason, text);
+	}
+	r->version = MQTT_5;
+	relay_count(r, METRIC_MALFORMED_DEVICE);
+	return end_refused(r, reason, text, NULL);
+}
+
 /* A CONNECT that cannot be read: MQTT 5 wants the reason said, 3.x silence. */
 static int
 refuse_unread(struct relay *r, int rc, const struct unit *u, const struct mqtt_connect *c,
               enum mqtt_reason reason)
 {
-	static const uint8_t five[] = { 0, 4, 'M', 'Q', 'T', 'T', 5 };
-
 	r->version = MQTT_3_1_1;
 	if (rc == ERR_VERSION) {
 		r->version = (uint8_t)c->version;
 		return end_refused(r, MQTT_UNSUPPORTED_PROTOCOL_VERSION,
 		                   "speaks a version of MQTT that is not supported", NULL);
 	}
-	if (span_eq(span_head(u->body, sizeof five), span_of(five, sizeof five))) {
+	if (begins_as_5(u->body)) {
 		r->version = MQTT_5;
 		relay_count(r, METRIC_MALFORMED_DEVICE);
 		return end_refused(r, reason, "sent a malformed CONNECT", NULL);

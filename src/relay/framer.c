@@ -120,10 +120,14 @@ look(const struct relay *r, const struct stream *s, struct span bytes, struct un
 
 static int
 refuse(struct relay *r, const struct stream *s, int rc, struct span bytes,
-       enum mqtt_reason reason)
+       const struct mqtt_fixed *fixed, enum mqtt_reason reason)
 {
 	uint8_t type = bytes.len > 0 ? bytes.ptr[0] >> 4 : 0;
 
+	if (rc == ERR_LIMIT && r->version == 0) {
+		return connect_too_large(r, span_skip(bytes, fixed->size), reason,
+		                         "sent a CONNECT over the size limit");
+	}
 	if (rc == ERR_LIMIT) {
 		return end_forbidden(r, s, reason, "sent a packet over the size limit");
 	}
@@ -160,7 +164,7 @@ step_direct(struct relay *r, struct stream *s, struct span *in)
 		return rc;
 	}
 	if (rc < 0) {
-		return refuse(r, s, rc, *in, reason);
+		return refuse(r, s, rc, *in, &u.fixed, reason);
 	}
 	rc = handle(r, s, &u);
 	if (rc == 0) {
@@ -198,7 +202,7 @@ step_held(struct relay *r, struct stream *s, struct span *in)
 		return 0;
 	}
 	if (rc < 0) {
-		return refuse(r, s, rc, buf_span(&s->held), reason);
+		return refuse(r, s, rc, buf_span(&s->held), &u.fixed, reason);
 	}
 	rc = handle(r, s, &u);
 	if (rc == ERR_FULL) {

@@ -231,6 +231,9 @@ int end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reas
 /* ---- one packet each ---------------------------------------------------------- */
 
 int connect_take(struct relay *r, const struct unit *u) MUST_CHECK;
+/* One that is not held whole; body: what came of it, enough to see an MQTT 5 or not. */
+int connect_too_large(struct relay *r, struct span body, enum mqtt_reason reason,
+                      const char *text) MUST_CHECK;
 int connack_take(struct relay *r, const struct unit *u) MUST_CHECK;
 int publish_up(struct relay *r, const struct unit *u) MUST_CHECK;
 int publish_down(struct relay *r, const struct unit *u) MUST_CHECK;

@@ -112,39 +112,83 @@ ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *ce
 	return TLS_ADMIT_YES;
 }
 
-/* Offsets first: the buffer moves while it grows. */
+/* The texts of a device while they are collected; the spans hold offsets. */
+struct draft {
+	struct span identity, group;
+	struct device_label label[DEVICE_LABELS];
+	unsigned label_count;
+	struct buf text;
+};
+
 static int
-keep(struct device *d, struct span text, struct span *out)
+keep(struct draft *draft, struct span text, struct span *out)
 {
 	int rc;
 
-	*out = span_of((const uint8_t *)(uintptr_t)d->text.end, text.len);
-	rc = buf_append(&d->text, text);
-	return rc != 0 ? rc : buf_append(&d->text, span_of("", 1));
-}
-
-static void
-settle(struct device *d, struct span *s)
-{
-	s->ptr = d->text.memory + (uintptr_t)s->ptr;
+	*out = span_of((const uint8_t *)(uintptr_t)draft->text.end, text.len);
+	rc = buf_append(&draft->text, text);
+	return rc != 0 ? rc : buf_append(&draft->text, span_of("", 1));
 }
 
 static int
 keep_label(void *owner, struct span name, struct span value)
 {
-	struct device *d = owner;
-	struct device_label *l = &d->label[d->label_count];
+	struct draft *draft = owner;
+	struct device_label *l = &draft->label[draft->label_count];
 	int rc;
 
-	if (d->label_count == DEVICE_LABELS) {
+	if (draft->label_count == DEVICE_LABELS) {
 		return ERR_LIMIT;
 	}
-	rc = keep(d, name, &l->name);
+	rc = keep(draft, name, &l->name);
 	if (rc == 0) {
-		rc = keep(d, value, &l->value);
+		rc = keep(draft, value, &l->value);
 	}
-	d->label_count += rc == 0;
+	draft->label_count += rc == 0;
 	return rc;
+}
+
+static int
+gather(struct draft *draft, struct reg *reg, const char *identity, const struct reg_device *row)
+{
+	int rc = keep(draft, span_str(identity), &draft->identity);
+
+	if (rc == 0) {
+		rc = keep(draft, span_str(row->group), &draft->group);
+	}
+	if (rc == 0 && row->name[0] != '\0') {
+		rc = reg_label_each(reg, span_str(identity), keep_label, draft);
+	}
+	return rc;
+}
+
+static struct span
+settle(const uint8_t *text, struct span offset)
+{
+	return span_of(text + (uintptr_t)offset.ptr, offset.len);
+}
+
+/* One block of just the size it takes: each connection keeps its own. */
+static struct device *
+pack(const struct draft *draft)
+{
+	size_t labels = draft->label_count * sizeof draft->label[0];
+	struct span text = buf_span(&draft->text);
+	struct device *d = malloc(sizeof *d + labels + text.len);
+	uint8_t *to;
+
+	if (d == NULL) {
+		return NULL;
+	}
+	to = (uint8_t *)(d + 1) + labels;
+	memcpy(to, text.ptr, text.len);
+	*d = (struct device){ .identity = settle(to, draft->identity),
+		.group = settle(to, draft->group), .label_count = draft->label_count };
+	for (unsigned i = 0; i < draft->label_count; i++) {
+		d->label[i].name = settle(to, draft->label[i].name);
+		d->label[i].value = settle(to, draft->label[i].value);
+	}
+	return d;
 }
 
 static struct span
@@ -160,28 +204,21 @@ label_of(void *owner, struct span name)
 	return span_of(NULL, 0);
 }
 
-/* Fill a new device from the register; the map is found last. */
-static int
-gather(struct device *d, struct reg *reg, const char *identity, const struct reg_device *row)
+/* A device from the register; its map is still to be found. */
+static struct device *
+make(struct reg *reg, const char *identity, const struct reg_device *row, char *why)
 {
-	int rc = keep(d, span_str(identity), &d->identity);
+	struct draft draft = { 0 };
+	int rc = gather(&draft, reg, identity, row);
+	struct device *d = rc == 0 ? pack(&draft) : NULL;
 
-	if (rc == 0) {
-		rc = keep(d, span_str(row->group), &d->group);
-	}
-	if (rc == 0 && row->name[0] != '\0') {
-		rc = reg_label_each(reg, span_str(identity), keep_label, d);
-	}
+	buf_release(&draft.text);
 	if (rc != 0) {
-		return rc;
+		snprintf(why, DEVICE_WHY_SIZE, "the labels cannot be read: %s", err_text(rc));
+	} else if (d == NULL) {
+		snprintf(why, DEVICE_WHY_SIZE, "no memory");
 	}
-	settle(d, &d->identity);
-	settle(d, &d->group);
-	for (unsigned i = 0; i < d->label_count; i++) {
-		settle(d, &d->label[i].name);
-		settle(d, &d->label[i].value);
-	}
-	return 0;
+	return d;
 }
 
 enum tls_admit
@@ -192,7 +229,6 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, st
 	struct reg_device row;
 	struct device *d;
 	enum tls_admit verdict;
-	int rc;
 
 	if (!identify(conf, cert, identity, why)) {
 		return TLS_ADMIT_BAD;
@@ -201,18 +237,11 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, st
 	if (verdict != TLS_ADMIT_YES) {
 		return verdict;
 	}
-	d = calloc(1, sizeof *d);
+	d = make(reg, identity, &row, why);
 	if (d == NULL) {
-		snprintf(why, DEVICE_WHY_SIZE, "no memory");
 		return TLS_ADMIT_ERROR;
 	}
 	d->conf = conf_ref(conf);
-	rc = gather(d, reg, identity, &row);
-	if (rc != 0) {
-		snprintf(why, DEVICE_WHY_SIZE, "the labels cannot be read: %s", err_text(rc));
-		device_free(d);
-		return TLS_ADMIT_ERROR;
-	}
 	facts = (struct conf_device){ .identity = d->identity, .group = d->group,
 		.issuer_cn = cert->issuer_cn, .label = label_of, .label_owner = d };
 	d->map = conf_map_find(conf, &facts);
@@ -230,7 +259,6 @@ device_free(struct device *d)
 {
 	if (d != NULL) {
 		conf_unref(&d->conf);
-		buf_release(&d->text);
 		free(d);
 	}
 }

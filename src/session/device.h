@@ -8,7 +8,6 @@
 #ifndef GATEWAY_SESSION_DEVICE_H
 #define GATEWAY_SESSION_DEVICE_H
 
-#include "base/buf.h"
 #include "conf/conf.h"
 #include "pki/pki.h"
 #include "register/reg.h"
@@ -17,16 +16,17 @@
 #define DEVICE_LABELS 64
 #define DEVICE_WHY_SIZE 384
 
+struct device_label {
+	struct span name, value;
+};
+
 struct device {
 	struct conf *conf;          /* a reference: `map` points into it */
 	const struct conf_map *map;
-	struct span identity;       /* NUL-terminated, in `text` */
+	struct span identity;       /* NUL-terminated, behind the labels */
 	struct span group;
-	struct device_label {
-		struct span name, value;
-	} label[DEVICE_LABELS];
 	unsigned label_count;
-	struct buf text;            /* holds all the texts */
+	struct device_label label[];
 };
 
 /*

@@ -158,6 +158,18 @@ upstream_received(void *owner, struct span bytes)
 	session_pump(s, span_of(NULL, 0));
 }
 
+/*
+ * The broker's keepalive clock may be first, since it counts whole seconds.
+ * Then the device is told the reason that is its own, not that the broker
+ * went.
+ */
+static bool
+beyond_keepalive(const struct session *s)
+{
+	return s->keep_alive > 0 && s->down.reading &&
+	       loop_now(s->worker->loop) - s->active > s->keep_alive * 1000ULL;
+}
+
 static void
 upstream_ended(void *owner, int error)
 {
@@ -175,11 +187,14 @@ upstream_ended(void *owner, int error)
 		return;
 	}
 	replaced = newest_superseded(s->worker->shared->newest, &s->newest);
-	if (!replaced) {
-		upstream_lost(s->worker->upstream);
-	}
 	if (replaced) {
 		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+	} else if (beyond_keepalive(s)) {
+		metric_add(&s->worker->metrics, METRIC_KEEPALIVE_TIMED_OUT, 1);
+		session_end(s, MQTT_KEEP_ALIVE_TIMEOUT, "silent for longer than its keepalive");
+		return;
+	} else {
+		upstream_lost(s->worker->upstream);
 	}
 	relay_upstream_ended(s->relay, replaced, &out);
 	session_flush(s);

@@ -10,9 +10,9 @@
 #include "session/store.h"
 
 #define LISTEN_BACKLOG 1024
-/* Handshake steps per turn: about 1 ms of CPU each, so that a fleet that comes
- * back at once delays a connected device by no more than twice that. */
-#define HANDSHAKES_PER_TURN 2
+/* Handshake steps per turn: up to 1 ms of CPU each, which is what a fleet that
+ * comes back at once delays a connected device by. */
+#define HANDSHAKES_PER_TURN 1
 #define RECHECK_PER_TURN 64
 #define REFUSALS_PER_SECOND 10
 

@@ -352,6 +352,8 @@ tls_shutdown(struct tls *tls, struct buf *out)
 	if (tls->state == TLS_OPEN || (tls->state == TLS_ENDED && tls->ended == ERR_CLOSED)) {
 		enter(tls, out);
 		(void)SSL_shutdown(tls->ssl);
+		/* Alerts leave record buffers behind, 33 KiB while the socket lingers. */
+		(void)SSL_free_buffers(tls->ssl);
 		ERR_clear_error();
 		tls->out = NULL;
 	}

@@ -307,6 +307,7 @@ client_hello(SSL *ssl, int *alert, void *arg)
 	for (char *p = tls->server_name; p != NULL && *p != '\0'; p++) {
 		*p = is_dns_character((uint8_t)*p) ? *p : '?';
 	}
+	tls_resume_hello(ssl);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 

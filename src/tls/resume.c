@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Resumption, by session identifier from the shared store and by ticket. The
- * peer shows no certificate then and OpenSSL checks nothing again, so each
- * way passes may_resume() first. Whoever fails there meets a full handshake
- * with the same questions, and gets the alert.
+ * Resumption from the shared store, by session identifier (TLS 1.2) or what
+ * TLS 1.3 calls a stateful ticket, and by sealed ticket (TLS 1.2). The peer
+ * shows no certificate then and OpenSSL checks nothing again, so each way
+ * passes may_resume() first. Whoever fails there meets a full handshake with
+ * the same questions, and gets the alert.
  */
 #include "tls/tls_int.h"
 
@@ -11,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "pki/pki_int.h"
 
 /* ---- the check ------------------------------------------------------------------------- */
@@ -73,19 +75,43 @@ may_resume(struct tls *tls, SSL_SESSION *session)
 	return true;
 }
 
-/* ---- by session identifier ------------------------------------------------------------- */
+/* ---- from the store -------------------------------------------------------------------- */
+
+/*
+ * OpenSSL 3.0 parses the peer's certificate once more for every ticket that
+ * it seals, which costs as much as a signature. So TLS 1.3 gets none: its
+ * tickets are names of sessions in the store. Called before any is read.
+ */
+void
+tls_resume_hello(SSL *ssl)
+{
+	const uint8_t *data;
+	size_t len;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &len) == 1) {
+		struct reader r = reader_of(span_of(data, len));
+
+		(void)read_u8(&r); /* length of the list; OpenSSL checks it */
+		while (reader_left(&r) >= 2) {
+			if (read_u16(&r) == TLS1_3_VERSION) {
+				SSL_set_options(ssl, SSL_OP_NO_TICKET);
+			}
+		}
+	}
+}
 
 static int
 session_made(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = tls_of(ssl);
+	/* TLS 1.3 names a new session before a resumption is complete. */
+	const struct pki_cert *cert = SSL_session_reused(ssl) ? tls->offered : tls->peer;
 	uint8_t *scratch = tls->context->scratch, *at = scratch;
 	unsigned id_len;
 	const uint8_t *id = SSL_SESSION_get_id(session, &id_len);
 	int len;
 
-	/* From TLS 1.3 on a session is its ticket. */
-	if (SSL_version(ssl) >= TLS1_3_VERSION || tls->peer == NULL ||
+	if (cert == NULL ||
 	    SSL_SESSION_set1_ticket_appdata(session, &tls->stamp, sizeof tls->stamp) != 1) {
 		return 0;
 	}
@@ -96,7 +122,7 @@ session_made(SSL *ssl, SSL_SESSION *session)
 	len = i2d_SSL_SESSION(session, &at);
 	if (len > 0) {
 		tls_shared_put(tls->context->shared, span_of(id, id_len),
-		               span_of(scratch, (size_t)len), tls->peer->fingerprint, &tls->stamp);
+		               span_of(scratch, (size_t)len), cert->fingerprint, &tls->stamp);
 		OPENSSL_cleanse(scratch, (size_t)len);
 	}
 	return 0; /* no reference is kept */
@@ -119,6 +145,10 @@ session_wanted(SSL *ssl, const uint8_t *id, int id_len, int *copy)
 	if (session != NULL && !may_resume(tls, session)) {
 		SSL_SESSION_free(session);
 		session = NULL;
+	}
+	if (session != NULL && SSL_version(ssl) >= TLS1_3_VERSION) {
+		/* To be used once (RFC 8446 C.4): another one follows. */
+		tls_shared_drop(tls->context->shared, span_of(id, (size_t)id_len));
 	}
 	return session;
 }
@@ -208,10 +238,8 @@ ticket_opened(SSL *ssl, SSL_SESSION *session, const uint8_t *name, size_t name_l
 	    !may_resume(tls_of(ssl), session)) {
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	}
-	/* A ticket of TLS 1.3 should be used once (RFC 8446 C.4): give another. */
-	return SSL_version(ssl) >= TLS1_3_VERSION || status == SSL_TICKET_SUCCESS_RENEW ?
-	               SSL_TICKET_RETURN_USE_RENEW :
-	               SSL_TICKET_RETURN_USE;
+	return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW :
+	                                            SSL_TICKET_RETURN_USE;
 }
 
 /* ---- set up ---------------------------------------------------------------------------- */

@@ -108,6 +108,8 @@ int tls_verify(X509_STORE_CTX *store, void *arg);
 int64_t tls_asn1_time(const ASN1_TIME *time);
 /* Session identifiers and tickets of a context that has a shared store. */
 int tls_resume_init(struct tls_context *context) MUST_CHECK;
+/* Choose the kind of resumption; for the client hello callback. */
+void tls_resume_hello(SSL *ssl);
 /* Note alerts as they pass. */
 void tls_info(const SSL *ssl, int where, int value);
 /* The connection failed in an OpenSSL call: collect the facts, end it. */

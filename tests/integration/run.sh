@@ -5,9 +5,14 @@
 #
 #   GATEWAYD, GATEWAYCTL  programs (default: of this build folder)
 #   MOSQUITTO, PYTHON3    tools
+#   INTEGRATION           "no" skips them all (a package build, make distcheck)
 #   INTEGRATION_JOBS      test processes side by side (default 2)
 #   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
 
+if [ "${INTEGRATION:-}" = no ]; then
+	echo 'skipped: INTEGRATION=no'
+	exit 77
+fi
 build=${BUILD_FOLDER:-$(pwd)}
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 99
 python=${PYTHON3:-/usr/bin/python3}
@@ -37,7 +42,7 @@ for program in "$GATEWAYD" "$GATEWAYCTL"; do
 		exit 99
 	fi
 done
-if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q __asan_init "$GATEWAYD"; then
+if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q '__[at]san_init' "$GATEWAYD"; then
 	INTEGRATION_PATIENCE=4
 	export INTEGRATION_PATIENCE
 fi

@@ -14,9 +14,9 @@ from lib.wait import PATIENCE, SCALE, until
 from lib.wire import V31, V311, V5, VERSIONS
 
 MIB = 1 << 20
-# Both queues at their high marks, a read under way on each side, and what the
-# allocator rounds up to.
-BOUND = 2 * MIB
+# For each device: both queues at their high marks and a read under way on each
+# side, twice, since buffers double while they grow. And a little for all.
+PER_DEVICE = 2 * (2 * 256 + 2 * 64) * 1024
 
 
 def sanitized():

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Large packets, slow readers and floods: memory stays where the configuration puts it."""
 import os
+import signal
+import socket
 import threading
 
 import pytest
@@ -16,7 +18,8 @@ MIB = 1 << 20
 
 def sanitized():
     with open(GATEWAYD, "rb") as f:
-        return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def check_growth(gw, before, limit=MIB):
@@ -26,7 +29,14 @@ def check_growth(gw, before, limit=MIB):
 
 
 def warm_up(gw, device, version, qos=1):
-    """The first connection and packets bring in what is used for good; returns the memory then."""
+    """
+    The first connection of each worker and the first packets bring in what is
+    used for good; returns the memory then. The kernel chooses the worker: of
+    a dozen connections each has some.
+    """
+    for _ in range(12):
+        with gw.client(device, version) as c:
+            c.publish("Home", "x", 1)
     with gw.broker.client("dev/#") as watch, gw.client(device, version) as c:
         c.subscribe(("sub/#", 1))
         c.publish("pub/big", os.urandom(2 * MIB), qos)
@@ -96,8 +106,6 @@ def test_slow_reader_costs_no_memory(gateway):
     gw = gateway(broker={"options": ["max_inflight_messages 0"]})
     device, quick = gw.enroll(), gw.enroll()
     before = warm_up(gw, device, V311)
-    # Queued towards both sides at most, and a read that was under way.
-    limit = MIB + 2 * (256 + 64) * 1024
     with gw.broker.client() as other, gw.client(device, buffer=4096) as c, \
             gw.client(quick) as busy:
         c.subscribe(("sub/#", 1))
@@ -108,13 +116,13 @@ def test_slow_reader_costs_no_memory(gateway):
         for i in range(500):
             other.expect(wire.PUBACK, mid=i + 1)
         busy.publish("Home", "last", 1)
-        check_growth(gw, before, limit)
+        check_growth(gw, before)
         for i in range(500):
             got = c.expect(wire.PUBLISH, qos=1)
             assert got.payload[:8] == b"%08d" % i
             c.answer(got)
         assert c.fence() == []
-    check_growth(gw, before, limit)
+    check_growth(gw, before)
 
 
 def test_many_small_messages_while_the_device_does_not_read(gateway):
@@ -128,7 +136,7 @@ def test_many_small_messages_while_the_device_does_not_read(gateway):
         while got < 20000:
             got += other.recv().type == wire.PUBACK
         thread.join()
-        check_growth(gw, before, 2 * MIB)
+        check_growth(gw, before)
         for i in range(20000):
             got = c.expect(wire.PUBLISH, qos=1)
             assert got.payload[:8] == b"%08d" % i
@@ -137,8 +145,6 @@ def test_many_small_messages_while_the_device_does_not_read(gateway):
 
 def test_slow_broker_stops_the_device(gateway):
     """The broker does not read: the device is no longer read either, and nothing piles up."""
-    import signal
-    import socket
     gw = gateway()
     device = gw.enroll()
     before = warm_up(gw, device, V311)
@@ -156,7 +162,7 @@ def test_slow_broker_stops_the_device(gateway):
         finally:
             gw.broker.process.send(signal.SIGCONT)
         assert sent < 1000
-        check_growth(gw, before, MIB + 2 * 320 * 1024)
+        check_growth(gw, before)
         for _ in range(sent):
             watch.message()
 

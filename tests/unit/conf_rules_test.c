@@ -246,7 +246,7 @@ values_in_force_are_shown(void **state)
 	assert_non_null(strstr(r.text, "identity.issuer=true *\n"));
 	assert_non_null(strstr(r.text, "upstream.password=(hidden) *\n"));
 	assert_null(strstr(r.text, "hush"));
-	assert_non_null(strstr(r.text, "limits.high_water=256KiB\n"));
+	assert_non_null(strstr(r.text, "limits.high_water=64KiB\n"));
 	assert_non_null(strstr(r.text, "maps[default].match=every device\n"));
 	assert_non_null(strstr(r.text, "maps[default].subscribe[0]=# <- devices/${identity}/#\n"));
 	fclose(r.out);

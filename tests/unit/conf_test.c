@@ -167,7 +167,7 @@ all_faults_come_in_one_run(void **state)
 	             "f:7: maps[0].publish[0].qos: 3 is out of range, allowed is 0 to 2\n"
 	             "f:7: maps[0].publish[0].broker: is missing\n"
 	             "f:7: maps[0].name: is missing\n"
-	             "f:6: limits.low_water: must be less than limits.high_water (256KiB), is "
+	             "f:6: limits.low_water: must be less than limits.high_water (64KiB), is "
 	             "1MiB\n");
 }
 
@@ -246,8 +246,8 @@ defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf->limits.denied_inflight, 100);
 	assert_int_equal(conf->limits.subscriptions, 1000);
 	assert_int_equal(conf->limits.topic_aliases, 10);
-	assert_int_equal(conf->limits.high_water, 262144);
-	assert_int_equal(conf->limits.low_water, 65536);
+	assert_int_equal(conf->limits.high_water, 65536);
+	assert_int_equal(conf->limits.low_water, 16384);
 	assert_null(conf->metrics.address);
 	assert_int_equal(conf->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(conf->map_count, 1);

@@ -62,10 +62,22 @@ class Gateway:
             "log": {"level": "debug"},
         }, conf or {})
         self.write_conf()
-        if start_broker:
-            self.broker.start()
-        if start:
-            self.start()
+        try:
+            if start_broker:
+                self.broker.start()
+            if start:
+                self.start()
+        except BaseException:
+            self.abandon()  # no fixture knows it yet
+            raise
+
+    def abandon(self):
+        """End everything, whatever state it is in."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+        self.broker.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, name):
         return os.path.join(self.folder, name)
