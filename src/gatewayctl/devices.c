@@ -84,8 +84,7 @@ overall_state(const struct doc *device)
 	const struct doc *sessions = doc_get(device, "sessions");
 	const char *state = doc_get_text(device, "register_state", "unregistered");
 
-	if (doc_count(sessions) == 0 || strcmp(state, "revoked") == 0 ||
-	    strcmp(state, "pending") == 0) {
+	if (doc_count(sessions) == 0 || strcmp(state, "revoked") == 0) {
 		return state;
 	}
 	for (size_t i = 0; i < doc_count(sessions); i++) {
@@ -121,7 +120,7 @@ struct listing {
 	struct cli *cli;
 	struct doc *live;    /* may be NULL */
 	struct doc *devices; /* what is printed */
-	bool only_live, only_pending;
+	bool only_live;
 };
 
 /* Takes the device over. */
@@ -132,8 +131,7 @@ list_device(struct listing *l, struct doc *device, struct doc *sessions)
 
 	doc_set(device, "sessions", sessions);
 	doc_set_text(device, "state", overall_state(device));
-	if ((l->only_live && !live) ||
-	    (l->only_pending && strcmp(doc_get_text(device, "state", ""), "pending") != 0)) {
+	if (l->only_live && !live) {
 		doc_free(device);
 		return;
 	}
@@ -250,12 +248,18 @@ int
 devices_run(struct cli *cli)
 {
 	struct listing l = { .cli = cli,
-		.only_live = cli_option(cli, "live", 0) != NULL,
-		.only_pending = cli_option(cli, "pending", 0) != NULL };
+		.only_live = cli_option(cli, "live", 0) != NULL };
 	struct doc *doc;
 	struct reg *reg;
-	int r = cli_register(cli, REG_READ, &reg);
+	int r;
 
+	if (cli_option(cli, "pending", 0) != NULL) {
+		return strangers_run(cli);
+	}
+	if (cli_option(cli, "expiring", 0) != NULL) {
+		return expiring_run(cli);
+	}
+	r = cli_register(cli, REG_READ, &reg);
 	if (r != 0) {
 		return r;
 	}

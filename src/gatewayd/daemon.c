@@ -120,44 +120,11 @@ send_heartbeats(struct daemon *d)
 }
 
 static void
-recheck(struct worker *worker, struct worker_call *call)
-{
-	(void)call;
-	worker_recheck(worker);
-}
-
-static void
-nothing(struct gather *g)
-{
-	(void)g;
-}
-
-static void
-look_at_register(struct daemon *d)
-{
-	uint64_t generation = reg_generation(d->reg);
-	struct gather *g;
-
-	if (sightings_write(d->shared.sightings, d->reg) != 0) {
-		log_warning(LOG_REGISTER, "sightings of devices could not be written",
-		            log_str("reason", reg_error(d->reg)));
-	}
-	if (generation == d->generation) {
-		return;
-	}
-	g = gather_new(d, NULL);
-	if (g != NULL) { /* else the next tick tries again */
-		d->generation = generation;
-		gather_start(g, recheck, nothing);
-	}
-}
-
-static void
 tick(void *owner)
 {
 	struct daemon *d = owner;
 
-	look_at_register(d);
+	upkeep_tick(d);
 	send_heartbeats(d);
 	loop_timer_start(&d->tick, TICK_MS);
 }
@@ -257,6 +224,9 @@ make_shared(struct daemon *d, char *why)
 		rc = sightings_new(&d->shared.sightings);
 	}
 	if (rc == 0) {
+		rc = strangers_new(&d->shared.strangers);
+	}
+	if (rc == 0) {
 		rc = tls_shared_new(c->tls.session_cache, c->tls.session_lifetime, &d->shared.tls);
 	}
 	if (rc == 0) {
@@ -337,7 +307,8 @@ release(struct daemon *d)
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_join(d->worker[i]);
 	}
-	if (sightings_write(d->shared.sightings, d->reg) != 0) {
+	if (sightings_write(d->shared.sightings, d->reg) != 0 ||
+	    strangers_write(d->shared.strangers, d->reg) != 0) {
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
@@ -347,6 +318,7 @@ release(struct daemon *d)
 	loop_free(d->loop);
 	reg_close(d->reg);
 	tls_shared_free(d->shared.tls);
+	strangers_free(d->shared.strangers);
 	sightings_free(d->shared.sightings);
 	newest_free(d->shared.newest);
 	budget_free(d->shared.budget);
@@ -388,6 +360,7 @@ daemon_run(struct daemon *d, const char *file)
 		return fail(d, "cannot serve metrics", why);
 	}
 	loop_timer_start(&d->tick, TICK_MS);
+	upkeep_begin(d);
 	tell_ready(d);
 	loop_run(d->loop);
 	release(d);

@@ -92,7 +92,8 @@ int pki_make_ca(const char *folder, const char *common_name, unsigned days, char
  * gateway: CN = first name, every name and IP literal as dNSName, iPAddress
  * too, EKU serverAuth not critical, notBefore as given (0: 1970-01-01),
  * signed again while r and s are both below 2^248. Replaces the certificate
- * atomically; keeps an existing key when keep_key.
+ * atomically; keeps an existing key when keep_key. ERR_UNSAFE: a bad name, or
+ * the first one is the name of the CA itself.
  */
 int pki_make_gateway(const char *folder, const struct pki_names *names, int64_t not_before,
                      unsigned days, bool keep_key, char *why) MUST_CHECK;
@@ -116,6 +117,18 @@ void pki_issued_free(struct pki_issued *issued);
  * ERR_DENIED (weak key), ERR_UNSAFE (name) each with a sentence.
  */
 int pki_sign_request(const char *folder, struct span request, const char *name, unsigned days,
+                     struct pki_issued *out, char *why) MUST_CHECK;
+/* What a request says, checked as pki_sign_request() does; nothing is signed. */
+struct pki_request_info {
+	char fingerprint[PKI_FINGERPRINT_SIZE];
+	char name[257]; /* its common name; "" none that a device may have */
+};
+int pki_request_about(struct span request, struct pki_request_info *out, char *why) MUST_CHECK;
+/*
+ * A new certificate for the key of a certificate (PEM or DER): the way to
+ * renew when nobody has the request any more. `name` NULL: the same name.
+ */
+int pki_renew_device(const char *folder, const char *cert_file, const char *name, unsigned days,
                      struct pki_issued *out, char *why) MUST_CHECK;
 /* A new P-256 key, written to key_file (0600, must not exist), and its certificate. */
 int pki_make_device(const char *folder, const char *name, const char *key_file, unsigned days,
@@ -165,7 +178,8 @@ int pki_crl_make(const char *folder, const struct pki_crl_entry *entries, size_t
  * ca_file has signed? A stale list passes: what to do with it is a matter of
  * policy. ERR_MALFORMED, ERR_NOT_FOUND (no such CA), ERR_CRYPTO (signature),
  * ERR_DENIED (starts in the future; CA without the right), ERR_VERSION (a
- * partial, delta or indirect list, or more than one).
+ * partial, delta or indirect list, one that OpenSSL would stumble over, or
+ * more than one).
  */
 int pki_crl_check_file(const char *file, const char *ca_file, struct pki_crl_info *out,
                        char *why) MUST_CHECK;

@@ -346,24 +346,23 @@ read_number(const char *file, BIGNUM **number, char *why)
 
 /* The number file may be lost; then the last list in its place still tells. */
 static void
-raise_to_last(const char *out_file, const struct pki_ca *ca, BIGNUM *number)
+raise_to_last(const char *out_file, const struct pki_ca *ca, BIGNUM **number)
 {
 	STACK_OF(X509_CRL) *lists = NULL;
-	BIGNUM *last = NULL;
 
 	if (pki_crl_read(out_file, &lists, NULL) != 0) {
 		return;
 	}
 	for (int i = 0; i < sk_X509_CRL_num(lists); i++) {
 		X509_CRL *crl = sk_X509_CRL_value(lists, i);
+		BIGNUM *last = NULL;
 
 		if (X509_CRL_verify(crl, X509_get0_pubkey(ca->x509)) == 1 &&
-		    pki_crl_number(crl, &last) == 0 && last != NULL) {
-			if (BN_cmp(last, number) > 0 && BN_copy(number, last) == NULL) {
-				BN_zero(number);
-			}
+		    pki_crl_number(crl, &last) == 0 && last != NULL && BN_cmp(last, *number) > 0) {
+			BN_free(*number);
+			*number = last;
+		} else {
 			BN_free(last);
-			last = NULL;
 		}
 	}
 	sk_X509_CRL_pop_free(lists, X509_CRL_free);
@@ -388,7 +387,7 @@ next_number(const char *folder, const struct pki_ca *ca, const char *out_file, B
 	if (rc != 0) {
 		return rc;
 	}
-	raise_to_last(out_file, ca, number);
+	raise_to_last(out_file, ca, &number);
 	if (BN_add_word(number, 1) != 1 || BN_num_bits(number) > 159 ||
 	    (text = BN_bn2dec(number)) == NULL || buf_append(&line, span_str(text)) != 0 ||
 	    buf_append(&line, span_of("\n", 1)) != 0) {

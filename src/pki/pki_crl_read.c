@@ -204,6 +204,38 @@ is_complete(const X509_CRL *crl)
 	return whole;
 }
 
+/*
+ * OpenSSL refuses every certificate of a CA whose list has an entry that it
+ * does not understand: better refuse the list.
+ */
+static bool
+has_plain_entries(X509_CRL *crl)
+{
+	STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(crl);
+
+	for (int i = 0; i < sk_X509_REVOKED_num(revoked); i++) {
+		X509_REVOKED *entry = sk_X509_REVOKED_value(revoked, i);
+
+		if (X509_REVOKED_get_ext_by_critical(entry, 1, -1) >= 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* OpenSSL looks for the CA by this identifier, not by trying keys. */
+static bool
+names_key_of(const X509_CRL *crl, X509 *ca)
+{
+	int critical = -1;
+	AUTHORITY_KEYID *id =
+		X509_CRL_get_ext_d2i(crl, NID_authority_key_identifier, &critical, NULL);
+	bool same = id != NULL ? X509_check_akid(ca, id) == X509_V_OK : critical == -1;
+
+	AUTHORITY_KEYID_free(id);
+	return same;
+}
+
 /* What is wrong between the list and all CAs of its issuer's name. */
 static int
 find_signer(X509_CRL *crl, STACK_OF(X509) * cas, X509 **signer)
@@ -267,6 +299,12 @@ check(X509_CRL *crl, STACK_OF(X509) * cas, const char *file, const char *ca_file
 	rc = find_signer(crl, cas, &signer);
 	if (rc != 0) {
 		return fail_signer(rc, file, ca_file, info.issuer, why);
+	}
+	if (!names_key_of(crl, signer) || !has_plain_entries(crl)) {
+		return pki_fail(why, ERR_VERSION,
+				"%s cannot be used: it has critical entries, or the identifier of "
+				"another key. Ask \"%.80s\" for a plain list.",
+				file, info.issuer);
 	}
 	if (!is_complete(crl)) {
 		return pki_fail(why, ERR_VERSION,

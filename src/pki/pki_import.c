@@ -243,8 +243,26 @@ warn_gateway(const struct import *in, const char *folder)
 }
 
 static void
+warn_bundle(const struct import *in)
+{
+	STACK_OF(X509) * list;
+
+	if (pki_x509_read_all(in->file, &list, NULL) != 0) {
+		return;
+	}
+	if (sk_X509_num(list) > 1) {
+		say(in,
+		    "%s holds %d certificates: only the first one is imported; if the CA is "
+		    "another of them, put it into a file of its own.",
+		    in->file, sk_X509_num(list));
+	}
+	sk_X509_pop_free(list, X509_free);
+}
+
+static void
 warn_all(const struct import *in, const char *folder)
 {
+	warn_bundle(in);
 	warn_form(in);
 	warn_key(in);
 	warn_hash(in);

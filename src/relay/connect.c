@@ -29,7 +29,7 @@ relay_vars(const struct relay *r, const struct topic_vars *base)
 static bool
 begins_as_5(struct span body)
 {
-	static const uint8_t five[] = { 0, 4, 'M', 'Q', 'T', 'T', 5 };
+	static const uint8_t five[CONNECT_VERSION_BYTES] = { 0, 4, 'M', 'Q', 'T', 'T', 5 };
 
 	return span_eq(span_head(body, sizeof five), span_of(five, sizeof five));
 }

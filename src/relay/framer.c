@@ -101,6 +101,12 @@ look(const struct relay *r, const struct stream *s, struct span bytes, struct un
 		return rc;
 	}
 	if (over_limits(r, s, &u->fixed)) {
+		/* MQTT 5 is told why; whether it is 5 stands in the first bytes. */
+		*want = u->fixed.size + (size_t)CONNECT_VERSION_BYTES;
+		if (r->version == 0 && s == &r->up && u->fixed.remaining >= CONNECT_VERSION_BYTES &&
+		    bytes.len < *want) {
+			return ERR_MORE;
+		}
 		*reason = MQTT_PACKET_TOO_LARGE;
 		return ERR_LIMIT;
 	}

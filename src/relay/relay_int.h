@@ -230,6 +230,9 @@ int end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reas
 
 /* ---- one packet each ---------------------------------------------------------- */
 
+/* Protocol name and level of MQTT 3.1.1 and 5: from here on the version is known. */
+#define CONNECT_VERSION_BYTES 7
+
 int connect_take(struct relay *r, const struct unit *u) MUST_CHECK;
 /* One that is not held whole; body: what came of it, enough to see an MQTT 5 or not. */
 int connect_too_large(struct relay *r, struct span body, enum mqtt_reason reason,

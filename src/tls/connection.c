@@ -255,6 +255,9 @@ tls_read(struct tls *tls, uint8_t *plain, size_t size, struct buf *out)
 	if (tls->state != TLS_OPEN) {
 		return tls->state == TLS_ENDED ? tls->ended : ERR_MORE;
 	}
+	if (tls->lent.len == 0 && !tls->eof && SSL_pending(tls->ssl) == 0) {
+		return ERR_MORE; /* OpenSSL would take a record buffer to find out */
+	}
 	enter(tls, out);
 	while (got < size && (got == 0 || tls->lent.len > 0 || SSL_pending(tls->ssl) > 0)) {
 		int64_t n = read_once(tls, plain + got, size - got);
@@ -377,6 +380,12 @@ bool
 tls_resumed(const struct tls *tls)
 {
 	return tls->state != TLS_HANDSHAKE && SSL_session_reused(tls->ssl) == 1;
+}
+
+enum tls_trust
+tls_trust(const struct tls *tls)
+{
+	return (enum tls_trust)tls->stamp.trust;
 }
 
 const char *

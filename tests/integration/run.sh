@@ -21,7 +21,8 @@ GATEWAYD=${GATEWAYD:-$build/gatewayd}
 GATEWAYCTL=${GATEWAYCTL:-$build/gatewayctl}
 PAHO_C_CLIENT=${PAHO_C_CLIENT:-$build/tests/integration/paho_c_client}
 PYTHONDONTWRITEBYTECODE=1
-export GATEWAYD GATEWAYCTL PAHO_C_CLIENT PYTHONDONTWRITEBYTECODE
+ARDUINO_FILES=${ARDUINO_FILES:-$build/tests/integration/arduino_files}
+export GATEWAYD GATEWAYCTL PAHO_C_CLIENT ARDUINO_FILES PYTHONDONTWRITEBYTECODE
 
 for module in pytest xdist pytest_timeout cryptography yaml paho.mqtt; do
 	if ! "$python" -c "import $module" 2>/dev/null; then

@@ -248,6 +248,58 @@ reasons_have_names(void **state)
 	assert_null(pki_crl_reason_name(11));
 }
 
+/* What OpenSSL, as in the daemon, says of a certificate once the list is there. */
+static int
+verify(X509 *ca, X509 *x509, X509_CRL *crl)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int error;
+
+	assert_int_equal(X509_STORE_add_cert(store, ca), 1);
+	assert_int_equal(X509_STORE_add_crl(store, crl), 1);
+	assert_int_equal(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK), 1);
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, x509, NULL), 1);
+	X509_STORE_CTX_set_time(ctx, 0, NOW);
+	error = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return error;
+}
+
+static void
+openssl_follows_our_list(void **state)
+{
+	X509 *ca;
+	int number[2] = { X509_V_OK, X509_V_ERR_CERT_REVOKED };
+
+	(void)state;
+	assert_int_equal(pki_x509_read(in(folder, "ca.crt"), &ca, why), 0);
+	for (int revoked = 0; revoked <= 1; revoked++) {
+		struct pki_issued issued;
+		const unsigned char *at;
+		struct pki_crl_entry entry = { .revoked = NOW - 1, .reason = 1 };
+		X509_CRL *crl;
+		X509 *x509;
+
+		assert_int_equal(
+			pki_make_device(folder, "mymkr", in(folder, "file"), 10, &issued, why), 0);
+		entry.serial = (const char *)issued.cert->serial.ptr;
+		assert_int_equal(pki_crl_make(folder, &entry, (size_t)revoked, 10,
+					      in(folder, "one.crl"), why),
+				 0);
+		at = issued.der;
+		x509 = d2i_X509(NULL, &at, (long)issued.der_len);
+		crl = load_one(in(folder, "one.crl"));
+		assert_int_equal(verify(ca, x509, crl), number[revoked]);
+		X509_CRL_free(crl);
+		X509_free(x509);
+		pki_issued_free(&issued);
+		unlink(in(folder, "file"));
+	}
+	X509_free(ca);
+}
+
 /* ---- checking -------------------------------------------------------------------------- */
 
 static void
@@ -344,6 +396,17 @@ extension(int nid, const char *value)
 	X509_EXTENSION *ext;
 	ASN1_INTEGER *number;
 
+	if (nid == NID_authority_key_identifier) {
+		/* Of a key that the CA does not have. */
+		AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+
+		assert_non_null(id);
+		id->keyid = ASN1_OCTET_STRING_new();
+		assert_int_equal(ASN1_OCTET_STRING_set(id->keyid, (const uint8_t *)"x", 1), 1);
+		ext = X509V3_EXT_i2d(nid, 0, id);
+		AUTHORITY_KEYID_free(id);
+		return ext;
+	}
 	if (nid != NID_crl_number && nid != NID_delta_crl) {
 		return X509V3_EXT_conf_nid(NULL, NULL, nid, value);
 	}
@@ -353,27 +416,34 @@ extension(int nid, const char *value)
 	return ext;
 }
 
-/* Sign the list again with one extension in the place of another. */
 static void
-extend(const char *file, int nid, const char *value, bool critical)
+resign(X509_CRL *crl, const char *file)
 {
-	X509_CRL *crl = load_one(file);
-	X509_EXTENSION *ext = extension(nid, value);
-	int old = X509_CRL_get_ext_by_NID(crl, nid, -1);
 	struct buf pem = { 0 };
 	EVP_PKEY *key;
 
-	assert_non_null(ext);
-	X509_EXTENSION_free(old >= 0 ? X509_CRL_delete_ext(crl, old) : NULL);
-	assert_int_equal(X509_EXTENSION_set_critical(ext, critical), 1);
-	assert_int_equal(X509_CRL_add_ext(crl, ext, -1), 1);
-	X509_EXTENSION_free(ext);
 	assert_int_equal(pki_key_read(in(folder, "ca.key"), &key, why), 0);
 	assert_true(X509_CRL_sign(crl, key, EVP_sha256()) > 0);
 	assert_int_equal(pki_crl_pem(crl, &pem), 0);
 	assert_int_equal(pki_write_file(file, 0644, buf_span(&pem), why), 0);
 	buf_release(&pem);
 	EVP_PKEY_free(key);
+}
+
+/* The list with one extension in the place of another. */
+static void
+extend(const char *file, int nid, const char *value, bool critical)
+{
+	X509_CRL *crl = load_one(file);
+	X509_EXTENSION *ext = extension(nid, value);
+	int old = X509_CRL_get_ext_by_NID(crl, nid, -1);
+
+	assert_non_null(ext);
+	X509_EXTENSION_free(old >= 0 ? X509_CRL_delete_ext(crl, old) : NULL);
+	assert_int_equal(X509_EXTENSION_set_critical(ext, critical), 1);
+	assert_int_equal(X509_CRL_add_ext(crl, ext, -1), 1);
+	X509_EXTENSION_free(ext);
+	resign(crl, file);
 	X509_CRL_free(crl);
 }
 
@@ -396,6 +466,7 @@ partial_lists_are_refused(void **state)
 		{ NID_info_access, "caIssuers;URI:http://x/", false, 0 },
 		{ NID_info_access, "caIssuers;URI:http://x/", true, ERR_VERSION },
 		{ NID_crl_number, "-5", false, ERR_MALFORMED },
+		{ NID_authority_key_identifier, NULL, false, ERR_VERSION },
 	};
 	struct pki_crl_info info;
 
@@ -408,6 +479,28 @@ partial_lists_are_refused(void **state)
 			rows[i].rc);
 		unlink(in(folder, "one.crl"));
 	}
+}
+
+static void
+critical_entries_are_refused(void **state)
+{
+	struct pki_crl_info info;
+	X509_CRL *crl;
+	X509_REVOKED *entry;
+	X509_EXTENSION *ext;
+
+	(void)state;
+	make(folder, in(folder, "one.crl"));
+	crl = load_one(in(folder, "one.crl"));
+	entry = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(crl), 1);
+	ext = X509_REVOKED_get_ext(entry, 0);
+	assert_int_equal(X509_EXTENSION_set_critical(ext, 1), 1);
+	resign(crl, in(folder, "one.crl"));
+	X509_CRL_free(crl);
+	assert_int_equal(
+		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why),
+		ERR_VERSION);
+	assert_non_null(strstr(why, "critical entries"));
 }
 
 /* ---- installing ------------------------------------------------------------------------ */
@@ -512,6 +605,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(list_has_its_profile),
 		T(list_may_be_empty),
+		T(openssl_follows_our_list),
 		T(number_grows),
 		T(damaged_number_is_an_error),
 		T(bad_entries_are_refused),
@@ -520,6 +614,7 @@ main(void)
 		T(foreign_lists_are_refused),
 		T(future_lists_are_refused),
 		T(partial_lists_are_refused),
+		T(critical_entries_are_refused),
 		T(newer_replaces_older),
 		T(new_key_of_a_ca_keeps_both),
 		T(damaged_target_is_left_alone),

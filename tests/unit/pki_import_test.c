@@ -47,9 +47,9 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	static const char *const files[] = { "ca.key",     "ca.crt",      "old.key",
-					     "old.crt",    "gateway.key", "gateway.crt",
-					     "locked.key", "other.key",   "file",
+	static const char *const files[] = { "ca.key",      "ca.crt",      "old.key",
+					     "old.crt",     "gateway.key", "gateway.crt",
+					     "locked.key",  "other.key",   "file",
 					     "ca.crlnumber" };
 
 	(void)state;
@@ -330,6 +330,23 @@ without_key_nothing_can_be_issued(void **state)
 }
 
 static void
+first_of_many_is_taken(void **state)
+{
+	struct buf text = { 0 }, twice = { 0 };
+
+	(void)state;
+	make(&(struct ca){ 0 });
+	assert_int_equal(pki_file_read(in("old.crt"), &text, why), 0);
+	assert_int_equal(buf_append(&twice, buf_span(&text)), 0);
+	assert_int_equal(buf_append(&twice, buf_span(&text)), 0);
+	assert_int_equal(pki_write_file(in("old.crt"), 0644, buf_span(&twice), why), 0);
+	assert_int_equal(import(true), 0);
+	assert_non_null(strstr(said, "holds 2 certificates: only the first one is imported"));
+	buf_release(&text);
+	buf_release(&twice);
+}
+
+static void
 keys_are_checked(void **state)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -463,10 +480,15 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(good_ca_goes_without_a_word),       T(ca_of_the_story_works),
-		T(warnings_say_what_will_not_work),   T(useless_cas_are_refused),
-		T(without_key_nothing_can_be_issued), T(keys_are_checked),
-		T(gateway_that_is_there_is_compared), T(renewal_keeps_names_and_key),
+		T(good_ca_goes_without_a_word),
+		T(ca_of_the_story_works),
+		T(warnings_say_what_will_not_work),
+		T(useless_cas_are_refused),
+		T(without_key_nothing_can_be_issued),
+		T(first_of_many_is_taken),
+		T(keys_are_checked),
+		T(gateway_that_is_there_is_compared),
+		T(renewal_keeps_names_and_key),
 		T(names_of_hand_made_certificates),
 	};
 

@@ -106,8 +106,10 @@ static inline const char *tlsWords(int code)
 		return "this device is blocked or revoked: gatewayctl reinstate";
 	case 301:
 		return "the device's certificate has expired: gatewayctl renew";
+	case 302:
+		return "the device is not in the gateway's register: gatewayctl devices --pending";
 	case 304:
-		return "the gateway does not know the device: gatewayctl devices --pending";
+		return "the certificate is not from the gateway's CA: gatewayctl enroll";
 	case 305:
 		return "the gateway denied access";
 	case 306:
