@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the control socket can be asked. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,6 +27,23 @@ identity_argument(struct ctl_request *request, const struct doc *args, char *ide
 	}
 	snprintf(identity, REG_NAME_MAX + 1, "%s", text);
 	return true;
+}
+
+void
+daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
+             const char *device, const char *detail)
+{
+	uid_t uid = ctl_request_peer(request).uid;
+	const struct passwd *user = getpwuid(uid);
+	int rc = reg_actor(d->reg, uid, user != NULL ? user->pw_name : NULL);
+
+	if (rc == 0) {
+		rc = reg_audit_note(d->reg, action, device, detail);
+	}
+	if (rc != 0) {
+		log_warning(LOG_REGISTER, "the audit could not be written", log_str("action", action),
+		            log_str("reason", reg_error(d->reg)));
+	}
 }
 
 /* ---- status ------------------------------------------------------------------------- */
@@ -271,6 +289,9 @@ answer_disconnect(struct gather *g)
 	}
 	log_notice(LOG_CTL, "disconnect asked for", log_str("device", g->identity),
 	           log_int("sessions", count), log_int("uid", ctl_request_peer(g->request).uid));
+	if (count > 0) {
+		daemon_audit(g->daemon, g->request, "disconnect", g->identity, "");
+	}
 	doc_set_int(doc, "disconnected", count);
 	ctl_reply(g->request, doc);
 }

@@ -88,6 +88,9 @@ void upkeep_begin(struct daemon *d);
 /* ---- commands ------------------------------------------------------------------------- */
 
 extern const struct ctl_command daemon_commands[];
+/* Write into the register's audit who asked for what; device NULL: none. */
+void daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
+                  const char *device, const char *detail);
 /* Read the file again; request is NULL for SIGHUP. */
 void daemon_reload(struct daemon *d, struct ctl_request *request);
 

@@ -80,6 +80,7 @@ swapped(struct gather *g)
 	doc_set(reply, "changed", g->doc);
 	doc_set_int(reply, "sessions_closed", ended);
 	if (g->request != NULL) {
+		daemon_audit(d, g->request, "reload", NULL, d->file);
 		ctl_reply(g->request, reply);
 	} else {
 		doc_free(reply);

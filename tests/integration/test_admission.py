@@ -139,6 +139,12 @@ def test_revoke_ends_live_sessions_within_a_second(gateway):
     gw.ctl("reinstate", "board")
     enters(gw, device)
     assert stays.fence() == []
+    gw.ctl("disconnect", "other")
+    stays.expect_closed(0x98)
+    gw.ctl("reload")
+    audit = gw.ctl("audit").out
+    for action in ("enroll", "revoke", "reinstate", "disconnect", "reload"):
+        assert action in audit, audit
 
 
 @WAYS
