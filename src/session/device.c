@@ -160,8 +160,8 @@ ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *ce
 		return conf->admission == CONF_ADMIT_CA ?
 		               TLS_ADMIT_YES :
 		               say(why, TLS_ADMIT_UNKNOWN,
-		                   "the device is not in the register; use `gatewayctl approve` "
-		                   "or `gatewayctl enroll`");
+		                   "the device is not in the register; enrol it with `gatewayctl "
+		                   "enroll`, or let it in with `gatewayctl approve`");
 	}
 	if (rc != 0) {
 		snprintf(why, DEVICE_WHY_SIZE, "the register cannot be read: %s", reg_error(reg));
