@@ -261,6 +261,24 @@ check_revoked(struct enrolment *e)
 	return 0;
 }
 
+/*
+ * One key is one device: under a second name it would have the rights of both,
+ * and a key that is locked out would be back.
+ */
+static int
+check_key_is_free(struct enrolment *e)
+{
+	struct reg_device known;
+	int r = reg_find_fingerprint(e->reg, e->issued.cert->fingerprint, &known);
+
+	if (r == 0 && strcmp(known.name, e->identity) != 0) {
+		return fail(e, ERR_EXISTS, "this key belongs to the device %.200s, which is %s; enroll "
+		                           "it with that name, or remove that device first",
+		            known.name, reg_state_text(known.state));
+	}
+	return r == ERR_NOT_FOUND ? 0 : r < 0 ? fail_register(e, r) : 0;
+}
+
 static int
 enter(struct enrolment *e)
 {
@@ -288,6 +306,7 @@ enroll_register(struct enrolment *e)
 {
 	int r = check_revoked(e);
 
+	r = r == 0 ? check_key_is_free(e) : r;
 	r = r == 0 ? keep_certificate(e) : r;
 	if (r < 0) {
 		return r;
@@ -303,7 +322,7 @@ enroll_register(struct enrolment *e)
 		reg_rollback(e->reg);
 	}
 	if (r == ERR_EXISTS) {
-		return fail(e, r, "%s is enrolled with another key; --replace accepts the new key "
+		return fail(e, r, "%.200s is enrolled with another key; --replace accepts the new key "
 		                  "and locks the old one out", e->identity);
 	}
 	return r < 0 ? fail_register(e, r) : 0;
