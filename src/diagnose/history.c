@@ -164,6 +164,11 @@ history_new(const struct history_limits *limits, uint64_t seed, struct history *
 		return -ENOMEM;
 	}
 	h->limits = *limits;
+	/* With none of a kind, an entry would be dropped while it is made. */
+	h->limits.known += limits->known == 0;
+	h->limits.returning += limits->returning == 0;
+	h->limits.fresh += limits->fresh == 0;
+	h->limits.episodes += limits->episodes == 0;
 	h->seed = seed;
 	h->bucket_mask = buckets - 1;
 	for (size_t i = 0; i < buckets; i++) {

@@ -73,6 +73,13 @@ our_certificate(const struct diagnose_evidence *e)
 }
 
 static bool
+our_expired(const struct diagnose_evidence *e)
+{
+	return refused_silently(e) && e->presented.not_after != 0 &&
+	       e->now > e->presented.not_after;
+}
+
+static bool
 short_signature(const struct diagnose_evidence *e)
 {
 	return refused_silently(e) && e->presented.short_signature;
@@ -92,11 +99,11 @@ ca_replaced(const struct diagnose_evidence *e)
 	       strcasecmp(e->before.ca_fingerprint, e->presented.ca_fingerprint) != 0;
 }
 
-/* A leaf that is valid for a board without a clock too. */
+/* A leaf that is valid for a board without a clock too; unless nothing is known of it. */
 static bool
 from_1970(const struct diagnose_evidence *e)
 {
-	return e->presented.not_before < A_DAY;
+	return e->presented.not_after != 0 && e->presented.not_before < A_DAY;
 }
 
 static bool
@@ -152,6 +159,7 @@ static const struct rule list[] = {
 	{ CAUSE_CANNOT_SIGN, cannot_sign, SEEN | BY_CERTIFICATE },
 	{ CAUSE_NAME_MISMATCH, name_mismatch, SEEN | BY_PRESENTED },
 	{ CAUSE_OUR_CERTIFICATE, our_certificate, SEEN | BY_PRESENTED },
+	{ CAUSE_OUR_EXPIRED, our_expired, SEEN | BY_PRESENTED },
 	{ CAUSE_SHORT_SIGNATURE, short_signature, SEEN | BY_PRESENTED },
 	{ CAUSE_CA_REPLACED, ca_replaced, SEEN | BY_PRESENTED | BY_HISTORY },
 	{ CAUSE_LOST_TIME, lost_time, SEEN | BY_PRESENTED | BY_HISTORY },

@@ -595,7 +595,9 @@ put_value(struct out *o, const struct diagnose_evidence *e, enum diagnose_by by)
 		put_first(o, e);
 		break;
 	case BY_HELLO:
-		put(o, hello_client_text(hello_client(&e->hello)));
+		put(o, e->hello_state == HELLO_READ ?
+		               hello_client_text(hello_client(&e->hello)) :
+		               "not read");
 		put(o, ", name ");
 		word_sni(o, e);
 		break;

@@ -102,6 +102,7 @@ ROW(VERIFY_OTHER, LOW, HELLO(arduino_new), "0123C0FFEE", "check 34", REFUSED(34)
 ROW(NETWORK_LOST, MEDIUM, HELLO(arduino_new), "192.0.2.7", "700 bytes", OUR_FLIGHT, .end = END_TIMEOUT, .unacknowledged = 700)
 ROW(NAME_MISMATCH, HIGH, HELLO(arduino_new), "gateway.local", "\"broker.lan\"", SILENCE, .presented.names = { "broker.lan" }, .presented.name_count = 1)
 ROW(OUR_CERTIFICATE, HIGH, HELLO(arduino_new), "192.0.2.7", "P-384 signature", SILENCE, .presented.fault = "P-384 signature")
+ROW(OUR_EXPIRED, HIGH, HELLO(arduino_new), "2024-03-01T12:34:56Z", "2024-03-01T12:34:57Z", SILENCE, .now = T_2024 + 86401)
 ROW(SHORT_SIGNATURE, HIGH, HELLO(arduino_new), "192.0.2.7", "short", SILENCE, .presented.short_signature = true)
 ROW(CA_REPLACED, HIGH, HELLO(arduino_new), "2024-02-28", "1111aaaa", SILENCE, BEFORE(.ca_fingerprint = CA_OLD))
 ROW(LACKS_CA, HIGH, HELLO(arduino_new), "CN=Home CA", "every 5 s", SILENCE, .before.retry_ms = 5230)
@@ -110,6 +111,7 @@ ROW(LACKS_CA, HIGH, HELLO(firmware), "192.0.2.7", "CN=Home CA", OUR_FLIGHT, .end
 ROW(LACKS_CA, HIGH, HELLO(arduino_nosni), "192.0.2.7", "CN=Home CA", SILENCE, .presented.names = { "other" }, .presented.name_count = 1)
 ROW(LACKS_CA, HIGH, HELLO(arduino_new), "192.0.2.7", "CN=Home CA", SILENCE, .presented.names = { "*.local" }, .presented.name_count = 1)
 ROW(LACKS_CA_OR_TIME, MEDIUM, HELLO(arduino_new), "CN=Home CA", "clock", SILENCE, LATE_START)
+ROW(LACKS_CA_OR_TIME, MEDIUM, HELLO(arduino_new), "192.0.2.7", "clock", SILENCE, .presented.not_after = 0)
 ROW(LOST_TIME, MEDIUM, HELLO(arduino_new), "2024-02-28T12:34:56Z", "no time", SILENCE, LATE_START, BEFORE())
 ROW(PERHAPS_NO_SIGNATURE, MEDIUM, HELLO(arduino_new), "432 bytes", "2024-02-28", SILENCE, BEFORE(.known_length = 432, .failures = 2))
 ROW(SKETCH_CHANGED, MEDIUM, HELLO(arduino_new), "2024-02-28", "again and again", SILENCE, BEFORE(.known_length = 433, .failures = 2))
@@ -130,6 +132,7 @@ ROW(RENEGOTIATION, HIGH, HELLO(openssl12), "0123C0FFEE", "renegotiate", TLS_DONE
 /* ---- MQTT ---- */
 ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "10 seconds", TLS_DONE, CERTIFICATE(), .open_ms = 10000, .end = END_TIMEOUT, RELAY(GATEWAY, 0x80, "sent no CONNECT", .phase = PHASE_WAIT_CONNECT))
 ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "5 seconds", TLS_DONE, CERTIFICATE(), .alert_in = { true, 0 }, .open_ms = 5000, .end = END_FIN, .mqtt.phase = PHASE_WAIT_CONNECT)
+ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "10 seconds", TLS_DONE, CERTIFICATE(), .app_in = 3, .open_ms = 10000, .end = END_TIMEOUT, .mqtt.phase = PHASE_WAIT_CONNECT)
 ROW(CONNECT_NOT_FIRST, HIGH, HELLO(arduino_new), "0123C0FFEE", "not an MQTT CONNECT", TLS_DONE, CERTIFICATE(), .app_in = 20, .end = END_CLOSED, RELAY(DEVICE, 0x82, "sent something else before CONNECT", .phase = PHASE_WAIT_CONNECT, .first_byte = 0x30))
 ROW(CONNECT_MALFORMED, HIGH, HELLO(arduino_new), "0123C0FFEE", "malformed", TLS_DONE, CERTIFICATE(), .app_in = 20, .end = END_CLOSED, RELAY(DEVICE, 0x81, "sent a malformed CONNECT", .phase = PHASE_WAIT_CONNECT, .first_byte = 0x10))
 ROW(PROTOCOL_LEVEL, HIGH, HELLO(arduino_new), "0123C0FFEE", "level 9", TLS_DONE, CERTIFICATE(), .app_in = 20, .end = END_CLOSED, RELAY(DEVICE, 0x84, "speaks a version of MQTT that is not supported", .phase = PHASE_WAIT_CONNECT, .first_byte = 0x10, .level = 9))
@@ -149,6 +152,10 @@ ROW(LIMIT_HIT, HIGH, HELLO(arduino_new), "0123C0FFEE", "limits.subscriptions", T
 ROW(PACKET_MALFORMED, HIGH, HELLO(arduino_new), "0123C0FFEE", "second CONNECT", TLS_DONE, CERTIFICATE(), .app_in = 200, .end = END_CLOSED, RELAY(DEVICE, 0x82, "sent a second CONNECT", .phase = PHASE_LIVE))
 ROW(ENDED_HERE, HIGH, HELLO(arduino_new), "0123C0FFEE", "operator", TLS_DONE, CERTIFICATE(), .app_in = 200, .end = END_CLOSED, RELAY(GATEWAY, 0x98, "disconnected by the operator", .phase = PHASE_LIVE))
 ROW(GATEWAY_FAULT, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "kept subscriptions", TLS_DONE, CERTIFICATE(), .app_in = 200, .end = END_CLOSED, RELAY(GATEWAY, 0x83, "could not read or write the kept subscriptions", .phase = PHASE_WAIT_CONNACK))
+
+/* ---- the plain port ---- */
+ROW(PROTOCOL_LEVEL, HIGH, NO_HELLO, "192.0.2.7", "level 9", .plain_port = true, START("\x10\x1a\0\4MQTT\x9\2\0\x3c"), .app_in = 20, .end = END_CLOSED, RELAY(DEVICE, 0x84, "speaks a version of MQTT that is not supported", .phase = PHASE_WAIT_CONNECT, .first_byte = 0x10, .level = 9))
+ROW(HTTP, HIGH, NO_HELLO, "192.0.2.7", "web", .plain_port = true, START("GET / HTTP/1.1"), .end = END_CLOSED, RELAY(DEVICE, 0x82, "sent something else before CONNECT", .phase = PHASE_WAIT_CONNECT, .first_byte = 'G'))
 
 /* ---- the broker ---- */
 ROW(BROKER_AWAY, HIGH, HELLO(arduino_new), "0123C0FFEE", "connection refused", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_CLOSED, RELAY(BROKER, 0x88, "is away", .phase = PHASE_DIAL, .broker = "connection refused"))
