@@ -2,8 +2,6 @@
 /* The order of the questions, and the words of the answer. */
 #include "diagnose/diagnose.h"
 
-#include <stdio.h>
-
 #include "diagnose/diagnose_int.h"
 
 static const struct rule *
@@ -17,7 +15,7 @@ first_fit(const struct rules *rules, const struct diagnose_evidence *e)
 	return NULL;
 }
 
-/* ---- warnings -------------------------------------------------------------------------- */
+/* ---- warnings ---------------------------------------------------------------------- */
 
 static bool
 no_random(const struct diagnose_evidence *e)
@@ -42,7 +40,7 @@ static const struct rules rules_warning = {
 	warning_list, sizeof warning_list / sizeof warning_list[0]
 };
 
-/* ---- the verdict ------------------------------------------------------------------------- */
+/* ---- the verdict ------------------------------------------------------------------- */
 
 static void
 say(const struct diagnose_evidence *e, const struct rule *rule, struct diagnose_verdict *verdict)
@@ -129,7 +127,7 @@ diagnose_warning(const struct diagnose_evidence *evidence, struct diagnose_verdi
 	return rule != NULL;
 }
 
-/* ---- collecting ---------------------------------------------------------------------------- */
+/* ---- collecting -------------------------------------------------------------------- */
 
 void
 diagnose_take_start(struct diagnose_evidence *evidence, struct span bytes)

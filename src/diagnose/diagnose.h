@@ -15,7 +15,7 @@
 #include "diagnose/first_bytes.h"
 #include "diagnose/hello.h"
 
-/* ---- causes ---------------------------------------------------------------------------- */
+/* ---- causes ------------------------------------------------------------------------ */
 
 enum diagnose_cause {
 #define CAUSE(name, ...) CAUSE_##name,
@@ -68,7 +68,7 @@ bool diagnose_is_failure(enum diagnose_cause cause);
 const char *diagnose_group_text(enum diagnose_group group);
 const char *diagnose_confidence_text(enum diagnose_confidence confidence);
 
-/* ---- evidence -------------------------------------------------------------------------- */
+/* ---- evidence ---------------------------------------------------------------------- */
 
 #define DIAGNOSE_NAME 128  /* bytes of a name, with its NUL */
 #define DIAGNOSE_TOPIC 256
@@ -202,7 +202,7 @@ struct diagnose_evidence {
 	int64_t now;                     /* our wall clock */
 };
 
-/* ---- verdict --------------------------------------------------------------------------- */
+/* ---- verdict ----------------------------------------------------------------------- */
 
 /* What decided. */
 #define DIAGNOSE_BY_LIST(X)                                \
@@ -258,8 +258,8 @@ bool diagnose_warning(const struct diagnose_evidence *evidence, struct diagnose_
 void diagnose_by_text(const struct diagnose_evidence *evidence, enum diagnose_by by, char *text,
                       size_t size);
 /*
- * Note all entries of the evidence's raw bytes: sets first and the hello from
- * what the client has sent so far.
+ * Fill first, hello and hello_state from all that the client has sent so far;
+ * may be called again with more.
  */
 void diagnose_take_start(struct diagnose_evidence *evidence, struct span bytes);
 

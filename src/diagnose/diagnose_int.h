@@ -27,7 +27,7 @@ void words_fill(const char *template, const struct diagnose_evidence *e, char *t
 /* Is this the name of a word? For the test of the table. */
 bool words_known(struct span name);
 
-/* ---- shared by the rules ----------------------------------------------------------------- */
+/* ---- shared by the rules ----------------------------------------------------------- */
 
 /*
  * Numbers of OpenSSL 3 (reasons of library 20, and checks of certificates),

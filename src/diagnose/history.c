@@ -46,7 +46,7 @@ struct history {
 	size_t count[TIERS];
 };
 
-/* ---- entries -------------------------------------------------------------------------- */
+/* ---- entries ----------------------------------------------------------------------- */
 
 /* FNV-1a over seed, kind and key, and a last mixing. */
 static uint64_t
@@ -148,7 +148,7 @@ take(struct history *h, enum history_kind kind, const char *key, struct history_
 	return e;
 }
 
-/* ---- life ------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------- */
 
 int
 history_new(const struct history_limits *limits, uint64_t seed, struct history **out)
@@ -202,7 +202,7 @@ history_count(const struct history *h)
 	return h->count[FRESH] + h->count[RETURNING] + h->count[KNOWN];
 }
 
-/* ---- episodes ----------------------------------------------------------------------------- */
+/* ---- episodes ---------------------------------------------------------------------- */
 
 /* The gaps' moving average: a board's delay is steady, its WiFi is not. */
 static void
@@ -311,7 +311,7 @@ history_failure(struct history *h, enum history_kind kind, const char *key,
 	return note(h, e, verdict->cause, verdict->sentence, now);
 }
 
-/* ---- randoms and takeovers ------------------------------------------------------------------ */
+/* ---- randoms and takeovers --------------------------------------------------------- */
 
 int
 history_random(struct history *h, const char *address, struct history_time now,
@@ -362,7 +362,7 @@ history_takeover(struct history *h, const char *device, struct history_time now)
 	return count;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static struct entry *
 find_cut(struct history *h, enum history_kind kind, const char *key)

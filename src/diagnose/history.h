@@ -32,7 +32,8 @@ struct history_limits {
 };
 
 /* seed: of the hash; unpredictable, so that nobody can choose collisions. */
-int history_new(const struct history_limits *limits, uint64_t seed, struct history **out) MUST_CHECK;
+int history_new(const struct history_limits *limits, uint64_t seed,
+                struct history **out) MUST_CHECK;
 void history_free(struct history *history); /* NULL is fine */
 
 struct history_time {
@@ -57,7 +58,8 @@ int history_failure(struct history *history, enum history_kind kind, const char 
 int history_random(struct history *history, const char *address, struct history_time now,
                    const uint8_t *random) MUST_CHECK;
 /* A session of the device was taken over: how often within the last minute. */
-int history_takeover(struct history *history, const char *device, struct history_time now) MUST_CHECK;
+int history_takeover(struct history *history, const char *device,
+                     struct history_time now) MUST_CHECK;
 
 /* For the evidence; zeroed when nothing is known. random_repeated is not set. */
 void history_before(struct history *history, enum history_kind kind, const char *key,

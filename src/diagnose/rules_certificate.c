@@ -2,7 +2,7 @@
 /* The client's alerts about our certificate, and our checks of its own. */
 #include "diagnose/diagnose_int.h"
 
-/* ---- alerts of the client ----------------------------------------------------------------- */
+/* ---- alerts of the client ---------------------------------------------------------- */
 
 static bool
 alert_in(const struct diagnose_evidence *e, uint8_t number)
@@ -54,7 +54,7 @@ other_alert(const struct diagnose_evidence *e)
 	       e->alert_in.number != 100;
 }
 
-/* ---- the device's certificate ------------------------------------------------------------- */
+/* ---- the device's certificate ------------------------------------------------------ */
 
 static bool
 no_certificate(const struct diagnose_evidence *e)

@@ -27,7 +27,7 @@ before_connect(const struct diagnose_evidence *e)
 	return e->mqtt.phase <= PHASE_WAIT_CONNECT;
 }
 
-/* ---- takeovers and topics ------------------------------------------------------------------ */
+/* ---- takeovers and topics ---------------------------------------------------------- */
 
 static bool
 takeover_loop(const struct diagnose_evidence *e)
@@ -70,7 +70,7 @@ subscribe_denied(const struct diagnose_evidence *e)
 	return denied(e) && e->mqtt.denied == DENIED_SUBSCRIBE;
 }
 
-/* ---- the broker ----------------------------------------------------------------------------- */
+/* ---- the broker -------------------------------------------------------------------- */
 
 static bool
 broke_rules(enum mqtt_reason reason)
@@ -114,7 +114,7 @@ broker_closed(const struct diagnose_evidence *e)
 	return ended_by(e, SIDE_BROKER);
 }
 
-/* ---- CONNECT ---------------------------------------------------------------------------------- */
+/* ---- CONNECT ----------------------------------------------------------------------- */
 
 static bool
 connect_too_long(const struct diagnose_evidence *e)
@@ -177,7 +177,7 @@ connect_unfinished(const struct diagnose_evidence *e)
 	return before_connect(e) && e->end == END_TIMEOUT;
 }
 
-/* ---- the session ------------------------------------------------------------------------------ */
+/* ---- the session ------------------------------------------------------------------- */
 
 static bool
 limit_hit(const struct diagnose_evidence *e)

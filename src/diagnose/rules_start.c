@@ -89,7 +89,7 @@ hello_cut(const struct diagnose_evidence *e)
 	       (e->hello_state == HELLO_PART || e->hello_state == HELLO_NONE);
 }
 
-/* ---- hello ------------------------------------------------------------------------------ */
+/* ---- hello ------------------------------------------------------------------------- */
 
 static bool
 too_old(const struct diagnose_evidence *e)

@@ -40,7 +40,7 @@ succeed(struct history *h, const char *key, uint64_t ms)
 	assert_int_equal(history_success(h, HISTORY_ADDRESS, key, at(ms), "ca1", 492), 0);
 }
 
-/* ---- a story ----------------------------------------------------------------------------- */
+/* ---- a story ----------------------------------------------------------------------- */
 
 struct told {
 	unsigned count;
@@ -137,7 +137,7 @@ test_scans(void **state)
 	history_free(h);
 }
 
-/* ---- a crowd ------------------------------------------------------------------------------- */
+/* ---- a crowd ----------------------------------------------------------------------- */
 
 static void
 test_million_strangers(void **state)
@@ -214,7 +214,7 @@ test_long_keys(void **state)
 	history_free(h);
 }
 
-/* ---- randoms, takeovers ----------------------------------------------------------------------- */
+/* ---- randoms, takeovers ------------------------------------------------------------ */
 
 static int
 random_of(struct history *h, const char *key, unsigned number)

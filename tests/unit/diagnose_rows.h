@@ -28,7 +28,7 @@
 #define START(text) .first_len = sizeof(text) - 1 < 16 ? sizeof(text) - 1 : 16, .first = text
 #define LATE_START .presented.not_before = 1700000000
 
-/* ---- not TLS at all ---- */
+/* ---- not TLS at all ---------------------------------------------------------------- */
 ROW(PLAIN_MQTT, HIGH, NO_HELLO, "192.0.2.7", "plain MQTT",
     START("\x10\x1a\0\4MQTT\4\2\0\x3c"), SSL_ERROR(267), .end = END_CLOSED)
 ROW(PLAIN_MQTT, HIGH, NO_HELLO, "192.0.2.7", "plain MQTT",
@@ -48,7 +48,7 @@ ROW(HELLO_CUT, MEDIUM, NO_HELLO, "192.0.2.7", "power or WiFi", START("\x16\3\1\0
 ROW(HELLO_CUT, MEDIUM, NO_HELLO, "192.0.2.7", "power or WiFi", START("\x16\3\1\0\xd5\1\0"), .hello_state = HELLO_PART, .end = END_RESET)
 ROW(TLS_ON_PLAIN, HIGH, HELLO(arduino_new), "192.0.2.7", "plain port", .plain_port = true, .end = END_CLOSED)
 
-/* ---- hello ---- */
+/* ---- hello ------------------------------------------------------------------------- */
 ROW(TLS_TOO_OLD, HIGH, HELLO(arduino_new), "TLS 1.2", "newer TLS", SSL_ERROR(258), .end = END_CLOSED)
 ROW(SSL2, HIGH, NO_HELLO, "192.0.2.7", "SSL 2", START("\x80\x2e\1\0\2\0\x15\0\0"), SSL_ERROR(252), .end = END_CLOSED)
 ROW(SSL2, HIGH, NO_HELLO, "192.0.2.7", "SSL 3", START("\x16\3\0\0\x40\1\0"), .hello_state = HELLO_READ, SSL_ERROR(396), .end = END_CLOSED)
@@ -59,7 +59,7 @@ ROW(GATEWAY_KEY, HIGH, HELLO(arduino_new), "192.0.2.7", "EC P-384", SSL_ERROR(19
 ROW(BAD_FRAGMENT, HIGH, HELLO(openssl_mfl), "192.0.2.7", "code 1", SSL_ERROR(232), .end = END_CLOSED)
 ROW(HELLO_BROKEN, MEDIUM, NO_HELLO, "192.0.2.7", "malformed", START("\x16\3\1\0\xd5\1\0"), .hello_state = HELLO_BAD, SSL_ERROR(159), .end = END_CLOSED)
 
-/* ---- the client says why ---- */
+/* ---- the client says why ----------------------------------------------------------- */
 ROW(CLIENT_UNKNOWN_CA, HIGH, HELLO(openssl), "CN=Home CA", "1111aaaa", OUR_FLIGHT, .alert_in = { true, 48 }, SSL_ERROR(1048), .end = END_CLOSED)
 ROW(CLIENT_BAD_CERTIFICATE, MEDIUM, HELLO(openssl), "gateway.local", "1970-01-01", OUR_FLIGHT, .alert_in = { true, 42 }, SSL_ERROR(1042), .end = END_CLOSED)
 ROW(CLIENT_EXPIRED, HIGH, HELLO(openssl), "2024-02-29T12:34:56Z", "192.0.2.7", OUR_FLIGHT, .alert_in = { true, 45 }, SSL_ERROR(1045), .end = END_CLOSED)
@@ -69,7 +69,7 @@ ROW(CLIENT_DECRYPT, MEDIUM, HELLO(openssl), "192.0.2.7", "signature", OUR_FLIGHT
 ROW(CLIENT_ALERT, LOW, HELLO(openssl), "192.0.2.7", "alert 47", OUR_FLIGHT, .alert_in = { true, 47 }, SSL_ERROR(1047), .end = END_CLOSED)
 ROW(CLIENT_UNKNOWN_CA, HIGH, HELLO(openssl), "CN=Home CA", "1111aaaa", TLS_DONE, .alert_in = { true, 48 }, SSL_ERROR(1048), .end = END_FIN)
 
-/* ---- the device's certificate ---- */
+/* ---- the device's certificate ------------------------------------------------------ */
 ROW(NO_CERTIFICATE, HIGH, HELLO(arduino_new), "192.0.2.7", "ArduinoBearSSL 1.5.0", ITS_FLIGHT, SSL_ERROR(199), .alert_out = { true, 40 }, .end = END_CLOSED)
 ROW(NOT_A_CERTIFICATE, HIGH, HELLO(arduino_new), "192.0.2.7", "not a certificate", ITS_FLIGHT, .errors = { { 13, 168 }, { 20, 524301 } }, .error_count = 2, .end = END_CLOSED)
 ROW(FOREIGN_CA, HIGH, HELLO(arduino_new), "0123C0FFEE", "CN=Other CA", REFUSED(20), CERTIFICATE(.issuer = "CN=Other CA"))
@@ -98,7 +98,7 @@ ROW(CRL_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "CN=Home CA", REFUSED(3
 ROW(CRL_STALE, HIGH, HELLO(arduino_new), "0123C0FFEE", "2024-02-29T12:34:56Z", REFUSED(12), CERTIFICATE())
 ROW(VERIFY_OTHER, LOW, HELLO(arduino_new), "0123C0FFEE", "check 34", REFUSED(34), CERTIFICATE())
 
-/* ---- silence ---- */
+/* ---- silence ----------------------------------------------------------------------- */
 ROW(NETWORK_LOST, MEDIUM, HELLO(arduino_new), "192.0.2.7", "700 bytes", OUR_FLIGHT, .end = END_TIMEOUT, .unacknowledged = 700)
 ROW(NAME_MISMATCH, HIGH, HELLO(arduino_new), "gateway.local", "\"broker.lan\"", SILENCE, .presented.names = { "broker.lan" }, .presented.name_count = 1)
 ROW(OUR_CERTIFICATE, HIGH, HELLO(arduino_new), "192.0.2.7", "P-384 signature", SILENCE, .presented.fault = "P-384 signature")
@@ -121,7 +121,7 @@ ROW(CLIENT_LEFT, LOW, HELLO(openssl), "192.0.2.7", "OpenSSL", .received = HANDSH
 ROW(CLIENT_LEFT, LOW, HELLO(arduino_new), "192.0.2.7", "left", .received = HANDSHAKE(1), .end = END_FIN)
 ROW(STALLED, MEDIUM, HELLO(openssl12), "192.0.2.7", "20 seconds", OUR_FLIGHT, .end = END_TIMEOUT, .duration_ms = 20000)
 
-/* ---- after the handshake ---- */
+/* ---- after the handshake ----------------------------------------------------------- */
 ROW(CONNECT_TOO_LONG, HIGH, HELLO(arduino_new), "0123C0FFEE", "256 bytes", TLS_DONE, CERTIFICATE(), .alert_in = { true, 0 }, .open_ms = 12, .end = END_FIN, .mqtt.phase = PHASE_WAIT_CONNECT)
 ROW(NO_CONNACK, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "every 15 s", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_FIN, .mqtt.phase = PHASE_LIVE, .mqtt.connack_sent = true, .before = { .failures = 2, .retry_ms = 15100 })
 ROW(LOST_IN_SESSION, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "power or WiFi", TLS_DONE, CERTIFICATE(), .app_in = 600, SSL_ERROR(294), .end = END_FIN, .mqtt.phase = PHASE_LIVE)
@@ -129,7 +129,7 @@ ROW(LOST_IN_SESSION, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "power or WiFi", 
 ROW(RECORD_DAMAGED, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "damaged", TLS_DONE, CERTIFICATE(), SSL_ERROR(281), .end = END_CLOSED, .mqtt.phase = PHASE_LIVE)
 ROW(RENEGOTIATION, HIGH, HELLO(openssl12), "0123C0FFEE", "renegotiate", TLS_DONE, CERTIFICATE(), .renegotiation = true, .app_in = 60, .mqtt.phase = PHASE_LIVE)
 
-/* ---- MQTT ---- */
+/* ---- MQTT -------------------------------------------------------------------------- */
 ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "10 seconds", TLS_DONE, CERTIFICATE(), .open_ms = 10000, .end = END_TIMEOUT, RELAY(GATEWAY, 0x80, "sent no CONNECT", .phase = PHASE_WAIT_CONNECT))
 ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "5 seconds", TLS_DONE, CERTIFICATE(), .alert_in = { true, 0 }, .open_ms = 5000, .end = END_FIN, .mqtt.phase = PHASE_WAIT_CONNECT)
 ROW(CONNECT_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "10 seconds", TLS_DONE, CERTIFICATE(), .app_in = 3, .open_ms = 10000, .end = END_TIMEOUT, .mqtt.phase = PHASE_WAIT_CONNECT)
@@ -153,11 +153,11 @@ ROW(PACKET_MALFORMED, HIGH, HELLO(arduino_new), "0123C0FFEE", "second CONNECT", 
 ROW(ENDED_HERE, HIGH, HELLO(arduino_new), "0123C0FFEE", "operator", TLS_DONE, CERTIFICATE(), .app_in = 200, .end = END_CLOSED, RELAY(GATEWAY, 0x98, "disconnected by the operator", .phase = PHASE_LIVE))
 ROW(GATEWAY_FAULT, MEDIUM, HELLO(arduino_new), "0123C0FFEE", "kept subscriptions", TLS_DONE, CERTIFICATE(), .app_in = 200, .end = END_CLOSED, RELAY(GATEWAY, 0x83, "could not read or write the kept subscriptions", .phase = PHASE_WAIT_CONNACK))
 
-/* ---- the plain port ---- */
+/* ---- the plain port ---------------------------------------------------------------- */
 ROW(PROTOCOL_LEVEL, HIGH, NO_HELLO, "192.0.2.7", "level 9", .plain_port = true, START("\x10\x1a\0\4MQTT\x9\2\0\x3c"), .app_in = 20, .end = END_CLOSED, RELAY(DEVICE, 0x84, "speaks a version of MQTT that is not supported", .phase = PHASE_WAIT_CONNECT, .first_byte = 0x10, .level = 9))
 ROW(HTTP, HIGH, NO_HELLO, "192.0.2.7", "web", .plain_port = true, START("GET / HTTP/1.1"), .end = END_CLOSED, RELAY(DEVICE, 0x82, "sent something else before CONNECT", .phase = PHASE_WAIT_CONNECT, .first_byte = 'G'))
 
-/* ---- the broker ---- */
+/* ---- the broker -------------------------------------------------------------------- */
 ROW(BROKER_AWAY, HIGH, HELLO(arduino_new), "0123C0FFEE", "connection refused", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_CLOSED, RELAY(BROKER, 0x88, "is away", .phase = PHASE_DIAL, .broker = "connection refused"))
 ROW(BROKER_SILENT, HIGH, HELLO(arduino_new), "0123C0FFEE", "8 seconds", TLS_DONE, CERTIFICATE(), .app_in = 60, .open_ms = 8000, .end = END_TIMEOUT, RELAY(BROKER, 0x88, "is away", .phase = PHASE_WAIT_CONNACK))
 ROW(BROKER_REFUSED, HIGH, HELLO(arduino_new), "0123C0FFEE", "reason 135: not authorized", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_CLOSED, RELAY(BROKER, 0x87, "not authorized", .phase = PHASE_WAIT_CONNACK))
@@ -165,7 +165,7 @@ ROW(BROKER_REFUSED, HIGH, HELLO(arduino_new), "0123C0FFEE", "server unavailable"
 ROW(BROKER_CLOSED, HIGH, HELLO(arduino_new), "0123C0FFEE", "shut down", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_CLOSED, RELAY(BROKER, 0x8b, "shut down", .phase = PHASE_LIVE))
 ROW(BROKER_MALFORMED, HIGH, HELLO(arduino_new), "0123C0FFEE", "malformed SUBACK", TLS_DONE, CERTIFICATE(), .app_in = 60, .end = END_CLOSED, RELAY(BROKER, 0x81, "sent a malformed SUBACK", .phase = PHASE_LIVE))
 
-/* ---- warnings and the rest ---- */
+/* ---- warnings and the rest --------------------------------------------------------- */
 ROW(NO_RANDOM, HIGH, HELLO(arduino_new), "0123C0FFEE", "random", TLS_DONE, CERTIFICATE(), .app_in = 60, .mqtt.phase = PHASE_LIVE, .before.random_repeated = true)
 ROW(NO_RANDOM, HIGH, HELLO(arduino_new), "0123C0FFEE", "random", REFUSED(1), .admit = ADMIT_RANDOM, CERTIFICATE(), .before.random_repeated = true)
 ROW(LACKS_CA, HIGH, HELLO(arduino_new), "192.0.2.7", "CN=Home CA", SILENCE, .before.random_repeated = true)

@@ -106,7 +106,7 @@ test_rows(void **state)
 	assert_int_equal(count, CAUSE_COUNT);
 }
 
-/* ---- the table -------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static void
 test_words_exist(void **state)
@@ -156,7 +156,7 @@ test_openssl_numbers(void **state)
 #undef X
 }
 
-/* ---- precedence, variants ------------------------------------------------------------------ */
+/* ---- precedence, variants ---------------------------------------------------------- */
 
 static const struct row *
 row_of(enum diagnose_cause cause)
@@ -251,7 +251,7 @@ test_foreign_text(void **state)
 	assert_string_equal(text, "certifi");
 }
 
-/* ---- the page -------------------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------------------- */
 
 static char *
 read_page(void)
