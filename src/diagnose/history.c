@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/list.h"
+#include "diagnose/out.h"
 
 enum {
 	KEY_MAX = DIAGNOSE_NAME,
@@ -256,6 +257,7 @@ note(const struct history *h, struct entry *e, enum diagnose_cause cause, const 
 {
 	int at = find_episode(e, cause, now);
 	struct history_episode *p, kept;
+	struct out text;
 
 	if (at >= 0) {
 		/* Its last event is the newest of all: to the end. */
@@ -274,7 +276,8 @@ note(const struct history *h, struct entry *e, enum diagnose_cause cause, const 
 	}
 	p->last = now.wall;
 	p->last_ms = now.ms;
-	snprintf(p->sentence, sizeof p->sentence, "%s", sentence);
+	text = out_of(p->sentence, sizeof p->sentence);
+	out_text(&text, sentence);
 	return 0;
 }
 

@@ -71,7 +71,7 @@ struct history_episode {
 	uint64_t last_ms;
 	unsigned count;
 	uint32_t retry_ms;         /* estimate, 0 unknown */
-	char sentence[256];        /* of the last time, cut */
+	char sentence[384];        /* of the last time, cut */
 };
 
 typedef void history_each(void *owner, enum history_kind kind, const char *key,

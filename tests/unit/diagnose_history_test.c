@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "diagnose/history.h"
 
 static const struct history_limits limits = {
@@ -119,6 +120,25 @@ test_episode_cap(void **state)
 	assert_int_equal(told.count, 3);
 	assert_int_equal(told.episodes[2].count, 1);
 	assert_int_equal(told.episodes[1].cause, CAUSE_EXPIRED);
+	history_free(h);
+}
+
+/* A long sentence is cut between characters: it is shown as UTF-8. */
+static void
+test_long_sentence(void **state)
+{
+	struct history *h = make();
+	struct diagnose_verdict v = { .cause = CAUSE_EXPIRED, .sentence = "x" };
+	struct told told = { .count = 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		strcat(v.sentence, "\xc3\xa9");
+	}
+	assert_int_equal(history_failure(h, HISTORY_DEVICE, "d", at(0), &v), 0);
+	assert_true(history_story(h, HISTORY_DEVICE, "d", hear, &told));
+	assert_true(utf8_valid_strict(span_str(told.episodes[0].sentence)));
+	assert_int_equal(strlen(told.episodes[0].sentence), 383);
 	history_free(h);
 }
 
@@ -268,6 +288,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_episodes),
 		cmocka_unit_test(test_episode_cap),
+		cmocka_unit_test(test_long_sentence),
 		cmocka_unit_test(test_scans),
 		cmocka_unit_test(test_million_strangers),
 		cmocka_unit_test(test_quotas),
