@@ -28,6 +28,7 @@
 #define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
 #define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
 #define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
+#define RESUBSCRIBES_MAX 1024u /* packets of our own that one UNSUBSCRIBE may cause */
 #define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
 #define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
 #define LAST_DENIED_MAX 128u
@@ -132,6 +133,7 @@ struct relay {
 	size_t fold_bytes;
 	unsigned fold_count;
 	uint32_t fold_serial;
+	uint16_t own_id; /* of the last SUBSCRIBE of our own; 0: none yet */
 
 	struct relay_ending ending;
 	enum relay_phase phase;
@@ -282,8 +284,11 @@ bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 struct mqtt_filters fold_filters(const struct fold *f);
 /* Answer without the broker; takes f over but with ERR_FULL. */
 int fold_local(struct relay *r, struct fold *f) MUST_CHECK;
-/* A packet identifier that no fold has. */
-uint16_t fold_unused_id(const struct relay *r);
+/*
+ * A packet identifier that no fold has, below the last one: to begin at the
+ * top each time would cost the square of how many are awaited.
+ */
+uint16_t fold_next_id(struct relay *r);
 
 /* ---- subscriptions.c: the table of the session ---------------------------------- */
 
@@ -295,6 +300,7 @@ struct subscription {
 	uint8_t options;
 	bool granted;
 	bool doomed;     /* by the UNSUBSCRIBE that is being handled */
+	bool stored;     /* the store has it as it is here */
 	uint64_t part[]; /* hashes of the broker filters, then the device filter */
 };
 
@@ -326,7 +332,7 @@ uint8_t *subscription_identify(const struct relay *r, struct span device_topic,
                                struct mqtt_props *props);
 bool subscription_kept(const struct relay *r);
 /* Is a change of the table to be written down? 0 or negative. */
-int subscription_store_put(struct relay *r, const struct subscription *s) MUST_CHECK;
+int subscription_store_put(struct relay *r, struct subscription *s) MUST_CHECK;
 int subscription_store_remove(struct relay *r, struct span filter) MUST_CHECK;
 int subscription_store_clear(struct relay *r) MUST_CHECK;
 

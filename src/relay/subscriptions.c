@@ -189,6 +189,7 @@ subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t 
 		}
 		s->born = serial;
 	}
+	s->stored = s->stored && s->options == options && s->id == id;
 	s->options = options;
 	s->id = id;
 	s->last = serial;
@@ -235,15 +236,19 @@ subscription_kept(const struct relay *r)
 }
 
 int
-subscription_store_put(struct relay *r, const struct subscription *s)
+subscription_store_put(struct relay *r, struct subscription *s)
 {
 	const struct relay_store *store = &r->settings.store;
+	int rc;
 
-	if (store->put == NULL || !subscription_kept(r)) {
+	/* Devices subscribe again each time they connect: that is no news. */
+	if (store->put == NULL || !subscription_kept(r) || s->stored) {
 		return 0;
 	}
-	return store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
-	                  s->id);
+	rc = store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
+	                s->id);
+	s->stored = rc == 0;
+	return rc;
 }
 
 int
@@ -275,6 +280,7 @@ load_one(void *owner, struct span filter, uint8_t options, uint32_t id)
 
 	if (rc == 0) {
 		s->granted = true;
+		s->stored = true;
 	}
 	return rc == -ENOMEM ? rc : 0;
 }

@@ -331,8 +331,12 @@ def broker_step(chaos, dice):
 
 def reload_step(chaos, dice):
     time.sleep(dice.uniform(.1, 1))
-    chaos.gw.write_conf(maps=dice.choice((config.MAPS, config.MAPS, OTHER_MAPS)),
-                        limits={"packet_memory": dice.choice((131072, 200000))})
+    changes = {"maps": dice.choice((config.MAPS, config.MAPS, OTHER_MAPS)),
+               "limits": {"packet_memory": dice.choice((131072, 200000))}}
+    file = chaos.gw.conf_file
+    with open(file + ".new", "w") as f:
+        f.write(config.settings(config.merge(chaos.gw.conf, changes)))
+    os.replace(file + ".new", file)  # the operator reads it at the same time
     for _ in range(dice.choice((0, 1, 5))):  # several, while one is under way
         chaos.gw.process.send(signal.SIGHUP)
     chaos.gw.ctl("reload")
