@@ -48,6 +48,7 @@ struct session {
 	uint16_t keep_alive;
 	uint16_t port;
 	bool up_used, up_open, dialling, eof, live_counted;
+	bool grace; /* its certificate has expired, its map lets it in still */
 	char address[STREAM_ADDRESS_SIZE];
 	char why[DEVICE_WHY_SIZE]; /* of the last refusal by device_admit() */
 };
