@@ -27,6 +27,7 @@
 #define SMALL_PIECES 4u
 #define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
 #define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
+#define SUBSCRIPTION_BYTES 256u /* memory of one, on average over those allowed */
 #define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
 #define RESUBSCRIBES_MAX 1024u /* packets of our own that one UNSUBSCRIBE may cause */
 #define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
@@ -117,6 +118,7 @@ struct subscription;
 struct subscriptions {
 	struct subscription **entry;
 	size_t count, size;
+	size_t bytes; /* of the entries: see subscription_room() */
 	bool mixed; /* some broker filter has owners with different identifiers */
 };
 
@@ -318,6 +320,10 @@ struct wish {
 };
 
 struct subscription *subscription_find(const struct relay *r, struct span filter);
+/* What an entry takes; parts: broker filters. */
+size_t subscription_size(struct span filter, size_t parts);
+/* Is there room for `count` more of `bytes` together? A filter may have 64 KiB. */
+bool subscription_room(const struct relay *r, size_t count, size_t bytes);
 /* Add or change. 0, -ENOMEM, or what mapping says. */
 int subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t id,
                      uint32_t serial, struct subscription **out) MUST_CHECK;

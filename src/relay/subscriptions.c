@@ -38,6 +38,23 @@ subscription_find(const struct relay *r, struct span filter)
 	return NULL;
 }
 
+size_t
+subscription_size(struct span filter, size_t parts)
+{
+	return sizeof(struct subscription) + parts * sizeof(uint64_t) + filter.len;
+}
+
+bool
+subscription_room(const struct relay *r, size_t count, size_t bytes)
+{
+	size_t most = r->settings.limits.subscriptions;
+	size_t memory = most * SUBSCRIPTION_BYTES;
+
+	memory = memory > TOPIC_MAX ? memory : TOPIC_MAX;
+	return r->subscriptions.count + count <= most &&
+	       r->subscriptions.bytes + bytes <= memory + sizeof(struct subscription);
+}
+
 static bool
 owns(const struct subscription *s, uint64_t part)
 {
@@ -136,7 +153,7 @@ make(const struct relay *r, struct span filter, struct subscription **out)
 	if (rc < 0) {
 		return rc;
 	}
-	s = calloc(1, sizeof *s + g.count * sizeof s->part[0] + filter.len);
+	s = calloc(1, subscription_size(filter, g.count));
 	if (s == NULL) {
 		return -ENOMEM;
 	}
@@ -167,6 +184,7 @@ insert(struct subscriptions *t, struct subscription *s)
 		t->size = size;
 	}
 	t->entry[t->count++] = s;
+	t->bytes += subscription_size(subscription_filter(s), s->parts);
 	return 0;
 }
 
@@ -208,6 +226,7 @@ subscription_drop(struct relay *r, struct subscription *s)
 		i++;
 	}
 	t->entry[i] = t->entry[--t->count];
+	t->bytes -= subscription_size(subscription_filter(s), s->parts);
 	free(s);
 	if (t->count == 0) {
 		subscription_free_all(r);
@@ -224,7 +243,7 @@ subscription_free_all(struct relay *r)
 	}
 	free(t->entry);
 	t->entry = NULL;
-	t->count = t->size = 0;
+	t->count = t->size = t->bytes = 0;
 }
 
 /* ---- kept ones ----------------------------------------------------------------- */

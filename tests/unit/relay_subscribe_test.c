@@ -201,6 +201,41 @@ one_unsubscribe_has_bounded_effects(void **state)
 	talk_stop(&t);
 }
 
+/* Few filters, but of the greatest length. */
+static void
+filters_have_bounded_memory(void **state)
+{
+	enum { LONG = 40000, BODY = 2 + 2 + LONG + 1 };
+	const struct scene scene = {
+		.name = "bounded", .limits = { .subscriptions = 8, .packet_memory = 65536 }
+	};
+	static uint8_t packet[4 + BODY];
+	struct talker t;
+
+	(void)state;
+	talk_start(&t, &scene);
+	talk_feed(&t, DEVICE, span_of("\x10\x0e\0\4MQTT\4\2\0\x3c\0\2c1", 16));
+	talk_do(&t, OPEN);
+	talk_feed(&t, BROKER, span_of("\x20\2\0\0", 4));
+	for (unsigned i = 0; i < 2; i++) {
+		struct writer w = writer_of(packet, sizeof packet);
+		static uint8_t filter[LONG] = "all/";
+
+		memset(filter + 4, 'a' + (int)i, sizeof filter - 4);
+		write_u8(&w, MQTT_SUBSCRIBE << 4 | 2);
+		write_varint(&w, BODY);
+		write_u16(&w, (uint16_t)(i + 1));
+		write_block(&w, span_of(filter, sizeof filter));
+		write_u8(&w, 0);
+		talk_forget(&t);
+		talk_feed(&t, DEVICE, writer_span(&w));
+		assert_int_equal(t.to_broker.len > LONG, i == 0);
+	}
+	assert_int_equal(t.to_device.len, 5);
+	assert_memory_equal(t.to_device.bytes, "\x90\3\0\2\x80", 5);
+	talk_stop(&t);
+}
+
 int
 main(void)
 {
@@ -209,6 +244,7 @@ main(void)
 		cmocka_unit_test(broker_filters_have_owners),
 		cmocka_unit_test(kept_sessions_remember),
 		cmocka_unit_test(one_unsubscribe_has_bounded_effects),
+		cmocka_unit_test(filters_have_bounded_memory),
 	};
 
 	return cmocka_run_group_tests_name("relay subscribe", tests, NULL, NULL);
