@@ -75,8 +75,8 @@ check_type(struct doctor *d, const struct pki_profile *p)
 		             SPAN_ARG(p->cert->subject));
 		doctor_remedy(d, "Make the CA anew: gatewayctl init in an empty pki folder.");
 	} else if (p->key_rsa) {
-		doctor_warn(d, "The CA %.*s has an RSA key: boards verify it slowly, and not with the "
-		               "crypto chip.", SPAN_ARG(p->cert->subject));
+		doctor_warn(d, "The CA %.*s has an RSA key: boards verify what it signs in software, "
+		               "which takes them long.", SPAN_ARG(p->cert->subject));
 		doctor_remedy(d, "A CA by gatewayctl init has an EC P-256 key.");
 	} else if (!p->key_p256) {
 		doctor_fault(d, "The CA %.*s has a key %.*s; boards with a crypto chip verify EC P-256 "

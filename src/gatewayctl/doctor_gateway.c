@@ -164,8 +164,7 @@ doctor_certificate_signature(struct doctor *d)
 		doctor_remedy(d, "Have it signed once more: gatewayctl init --name NAME.");
 	} else if (p->signature_rsa) {
 		doctor_warn(d, "The gateway's certificate is signed with %s: boards verify that in "
-		               "software, slowly, and not at all with the crypto chip as verifier.",
-		            p->signature);
+		               "software, which takes them long.", p->signature);
 		doctor_remedy(d, "Use a CA with an EC P-256 key, as gatewayctl init makes it.");
 	} else {
 		doctor_ok(d, "%s.", p->signature);

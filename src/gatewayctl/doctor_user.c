@@ -4,16 +4,19 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#define GROUPS_MAX ((int)(sizeof((struct doctor_user *)0)->group / sizeof(gid_t)))
+
 static void
-take_user(struct doctor *d, const struct passwd *pw)
+take_account(struct doctor *d, const struct passwd *pw)
 {
 	struct doctor_user *user = &d->user;
 
 	snprintf(user->name, sizeof user->name, "%s", pw->pw_name);
 	user->uid = pw->pw_uid;
-	user->groups = (int)(sizeof user->group / sizeof user->group[0]);
+	user->groups = GROUPS_MAX;
 	if (getgrouplist(pw->pw_name, pw->pw_gid, user->group, &user->groups) < 0) {
 		user->group[0] = pw->pw_gid;
 		user->groups = 1;
@@ -21,27 +24,67 @@ take_user(struct doctor *d, const struct passwd *pw)
 	d->user_known = true;
 }
 
+/* The second number (the effective one) of "KEY:\t1\t2\t3\t4". */
+static bool
+status_id(const char *text, const char *key, unsigned *id)
+{
+	const char *at = strstr(text, key);
+
+	return at != NULL && sscanf(at + strlen(key), "%*u %u", id) == 1;
+}
+
+/* A process may be in groups that its account is not: the unit gives them. */
+static bool
+take_process(struct doctor *d, int pid)
+{
+	struct doctor_user *user = &d->user;
+	const struct passwd *pw;
+	char path[64];
+	char *text, *at, *end;
+	unsigned uid, gid;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	text = doctor_read_text(path, 16384);
+	if (text == NULL || !status_id(text, "\nUid:", &uid) || !status_id(text, "\nGid:", &gid)) {
+		free(text);
+		return false;
+	}
+	pw = getpwuid(uid);
+	snprintf(user->name, sizeof user->name, "%s", pw != NULL ? pw->pw_name : "?");
+	user->uid = uid;
+	user->group[0] = gid;
+	user->groups = 1;
+	at = strstr(text, "\nGroups:");
+	at = at != NULL ? at + strlen("\nGroups:") : NULL;
+	while (at != NULL && user->groups < GROUPS_MAX) {
+		at += strspn(at, " \t");
+		gid = (unsigned)strtoul(at, &end, 10);
+		if (end == at) {
+			break;
+		}
+		user->group[user->groups++] = gid;
+		at = end;
+	}
+	free(text);
+	d->user_known = true;
+	return true;
+}
+
 /* The running daemon's user; else "gateway" of a packaged host; else ourselves. */
 void
 doctor_find_user(struct doctor *d)
 {
-	const struct passwd *pw = NULL;
-	struct stat st;
-	char path[64];
+	const struct passwd *pw;
 
-	if (d->status != NULL) {
-		snprintf(path, sizeof path, "/proc/%d",
-		         (int)doc_get_int(d->status, "pid", 0));
-		pw = stat(path, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+	if (d->status != NULL && take_process(d, (int)doc_get_int(d->status, "pid", 0))) {
+		return;
 	}
-	if (pw == NULL) {
-		pw = getpwnam("gateway");
-	}
+	pw = getpwnam("gateway");
 	if (pw == NULL) {
 		pw = getpwuid(geteuid());
 	}
 	if (pw != NULL) {
-		take_user(d, pw);
+		take_account(d, pw);
 	}
 }
 
