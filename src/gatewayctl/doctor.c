@@ -133,13 +133,10 @@ gather(struct doctor *d)
 	if (d->conf == NULL) {
 		return;
 	}
-	if (pki_profiles_read(d->conf->tls.certificate, &d->gateway, &d->gateway_count,
-	                      d->gateway_why) != 0) {
-		d->gateway = NULL;
-	}
-	if (pki_profiles_read(d->conf->tls.ca, &d->ca, &d->ca_count, d->ca_why) != 0) {
-		d->ca = NULL;
-	}
+	/* Both lists stay NULL on failure. */
+	d->gateway_code = pki_profiles_read(d->conf->tls.certificate, &d->gateway,
+	                                    &d->gateway_count, d->gateway_why);
+	d->ca_code = pki_profiles_read(d->conf->tls.ca, &d->ca, &d->ca_count, d->ca_why);
 	open_register(d);
 }
 

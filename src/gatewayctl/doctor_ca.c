@@ -13,7 +13,10 @@
 void
 doctor_ca_file(struct doctor *d)
 {
-	if (d->ca == NULL) {
+	if (d->ca_code == -EACCES) {
+		doctor_skip(d, "%s", d->ca_why);
+		doctor_remedy(d, "Run the doctor as root.");
+	} else if (d->ca == NULL) {
 		doctor_fault(d, "%s", d->ca_why);
 		doctor_remedy(d, "Make a CA with gatewayctl init, or set tls.ca.");
 	} else if (d->ca_count > 1) {

@@ -20,6 +20,11 @@ doctor_certificate_file(struct doctor *d)
 {
 	const char *file = d->conf->tls.certificate;
 
+	if (d->gateway_code == -EACCES) {
+		doctor_skip(d, "%s", d->gateway_why);
+		doctor_remedy(d, "Run the doctor as root.");
+		return;
+	}
 	if (d->gateway == NULL) {
 		doctor_fault(d, "%s", d->gateway_why);
 		doctor_remedy(d, "Make one with gatewayctl init, or set tls.certificate.");
@@ -126,7 +131,13 @@ doctor_certificate_type(struct doctor *d)
 {
 	const struct pki_profile *p = d->gateway;
 
-	if (p->key_rsa || !p->key_p256) {
+	if (p->key_rsa) {
+		doctor_warn(d, "The gateway's key is %.*s: boards verify with it in software, which takes "
+		               "them long, and clients made for EC only refuse it.",
+		            SPAN_ARG(p->cert->key_type));
+		doctor_remedy(d, "Move %s and its certificate away, then gatewayctl init.",
+		              d->conf->tls.key);
+	} else if (!p->key_p256) {
 		doctor_fault(d, "The gateway's key is %.*s; boards with a crypto chip verify EC P-256 "
 		                "only.", SPAN_ARG(p->cert->key_type));
 		doctor_remedy(d, "Move %s and its certificate away, then gatewayctl init.",
@@ -153,10 +164,12 @@ doctor_certificate_signature(struct doctor *d)
 {
 	const struct pki_profile *p = d->gateway;
 
-	if (p->signature_bits != 256) {
-		doctor_fault(d, "The gateway's certificate is signed with %s; boards with a crypto chip "
-		                "verify SHA-256 only%s.", p->signature,
-		             p->signature_bits == 160 ? ", and SHA-1 is refused by everybody" : "");
+	bool weak = p->signature_bits < 256;
+
+	if (weak || (!p->signature_rsa && p->signature_bits != 256)) {
+		doctor_fault(d, "The gateway's certificate is signed with %s; %s.", p->signature,
+		             weak ? "most clients refuse that as too weak" :
+		                    "boards with a crypto chip verify SHA-256 only");
 		doctor_remedy(d, "Have it signed with SHA-256 (openssl: -sha256).");
 	} else if (p->signature_short) {
 		doctor_fault(d, "Both halves of the certificate's signature are short: the crypto "

@@ -57,9 +57,11 @@ struct doctor {
 	char daemon_why[CLI_WHY_SIZE];
 	struct pki_profile *gateway; /* the first of tls.certificate; NULL: not readable */
 	size_t gateway_count;
+	int gateway_code;
 	char gateway_why[PKI_WHY_SIZE];
 	struct pki_profile *ca; /* of tls.ca */
 	size_t ca_count;
+	int ca_code;
 	char ca_why[PKI_WHY_SIZE];
 	struct reg *reg;
 	int reg_code;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -307,7 +308,8 @@ gateway_certificates_are_judged(void **state)
 		{ { .basic = "critical,CA:TRUE", .usage = "digitalSignature,keyCertSign" },
 		  "certificate.type", "warning", "marked as a CA", "certificate" },
 		{ { .curve = "P-384" }, "certificate.type", "fault", "EC P-384", "certificate" },
-		{ { .bits = 2048 }, "certificate.type", "fault", "RSA 2048", "certificate" },
+		{ { .bits = 2048 }, "certificate.type", "warning", "RSA 2048", "certificate" },
+		{ { .md = EVP_sha1 }, "certificate.signature", "fault", "too weak", "certificate" },
 		{ { .md = EVP_sha384 }, "certificate.signature", "fault", "SHA-256 only", "certificate" },
 		{ { .is_short = true }, "certificate.signature", "fault", "short",
 		  "certificate.signature" },
@@ -770,6 +772,42 @@ each_fault_is_told(void **state)
 	}
 }
 
+/* The daemon's user is not root, and some files are. */
+static void
+files_of_others_are_found(void **state)
+{
+	static const struct {
+		const char *file;
+		uid_t uid;
+		mode_t mode;
+		const char *only, *id, *status, *words;
+	} files[] = {
+		{ "state/pki/gateway.key", 0, 0600, "certificate", "certificate.key", "fault",
+		  "cannot read the key" },
+		{ "state/pki/ca.key", 65534, 0600, "ca", "ca.key", "warning", "can read the CA's key" },
+		{ "state/pki/ca.key", 0, 0600, "ca", "ca.key", "ok", "0600 root" },
+		{ "state/pki", 0, 0700, "files", "files.pki", "fault", "cannot look into" },
+		{ "state/register.db", 0, 0640, "files", "files.register", "fault", "cannot write" },
+		{ "state", 65534, 0550, "files", "files.state", "fault", "cannot write into" },
+	};
+
+	if (geteuid() != 0 || getpwnam("gateway") != NULL || getpwuid(65534) == NULL) {
+		skip();
+	}
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		assert_int_equal(set_up(state), 0);
+		assert_int_equal(chown(in("state"), 65534, 65534), 0);
+		assert_int_equal(chown(in("state/register.db"), 65534, 65534), 0);
+		assert_int_equal(chown(in("state/pki"), 0, 65534), 0);
+		assert_int_equal(chown(in("state/pki/gateway.key"), 0, 65534), 0);
+		expect(files[i].only, files[i].id, "ok", "");
+		assert_int_equal(chown(in(files[i].file), files[i].uid, 0), 0);
+		assert_int_equal(chmod(in(files[i].file), files[i].mode), 0);
+		expect(files[i].only, files[i].id, files[i].status, files[i].words);
+		assert_int_equal(tear_down(state), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -779,6 +817,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(gateway_certificates_are_judged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authorities_are_judged, set_up, tear_down),
 		cmocka_unit_test(each_fault_is_told),
+		cmocka_unit_test(files_of_others_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
