@@ -61,7 +61,7 @@ say_unreachable(struct doctor *d, const char *place, int code)
 		doctor_fault(d, "The broker at %s closed the connection without an answer.", place);
 		doctor_remedy(d, "Its log says why: journalctl -u mosquitto; a TLS listener is not for "
 		                 "the gateway.");
-	} else if (code == ERR_MALFORMED || code == ERR_PROTOCOL) {
+	} else if (code == ERR_MALFORMED || code == ERR_PROTOCOL || code == ERR_LIMIT) {
 		doctor_fault(d, "What answers at %s does not speak MQTT.", place);
 		doctor_remedy(d, "Look at upstream.path or upstream.address and port.");
 	} else {

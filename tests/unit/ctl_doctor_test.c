@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "gatewayctl/doctor.h"
 #include "pki/pki_build.h"
 
@@ -808,6 +810,91 @@ files_of_others_are_found(void **state)
 	}
 }
 
+/* ---- brokers of all kinds ------------------------------------------------------------ */
+
+/* Answers one connection: the first bytes after CONNECT, more after SUBSCRIBE. */
+static pid_t
+start_broker(struct span first, const char *version)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	uint8_t in_bytes[512], out[256];
+	struct writer w = writer_of(out, sizeof out);
+	pid_t child;
+
+	snprintf(at.sun_path, sizeof at.sun_path, "%s/broker.sock", folder);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	child = fork();
+	if (child == 0) {
+		int peer = accept(fd, NULL, NULL);
+		bool fine = read(peer, in_bytes, sizeof in_bytes) > 0 &&
+		            write(peer, first.ptr, first.len) == (ssize_t)first.len;
+
+		if (fine && version != NULL && read(peer, in_bytes, sizeof in_bytes) > 0) {
+			write_bytes(&w, span_of("\x90\3\0\1\0", 5)); /* SUBACK */
+			write_u8(&w, 0x31);
+			write_varint(&w, (uint32_t)(2 + 19 + strlen(version)));
+			write_block(&w, span_str("$SYS/broker/version"));
+			write_bytes(&w, span_str(version));
+			fine = write(peer, out, writer_len(&w)) > 0 &&
+			       read(peer, in_bytes, sizeof in_bytes) == 2; /* DISCONNECT */
+		}
+		_exit(fine ? 0 : 1);
+	}
+	close(fd);
+	return child;
+}
+
+static void
+brokers_are_judged(void **state)
+{
+	static const struct {
+		const char *first;
+		size_t len;
+		const char *version, *settings;
+		const char *id, *status, *words;
+	} brokers[] = {
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.22", "", "broker.connection", "ok",
+		  "accepts" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.22", "", "broker.version", "ok", "2.0.22" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.1.2", "", "broker.version", "ok", "2.1.2" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.11", "", "broker.version", "warning",
+		  "2.0.16" },
+		{ "\x20\2\0\0", 4, "mosquitto version 1.6.9", "", "broker.version", "warning", "2.0" },
+		{ "\x20\2\0\0", 4, "HiveMQ 4", "", "broker.version", "ok", "HiveMQ 4" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18",
+		  "topic sensors/# in 1 local/ remote/\n", "broker.version", "warning",
+		  "CVE-2024-3935" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18", "topic sensors/# out 1 l/ r/\n",
+		  "broker.version", "ok", "2.0.18" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18", "topic sensors/# in 1\n",
+		  "broker.version", "ok", "2.0.18" },
+		{ "\x20\2\0\5", 4, NULL, "", "broker.connection", "fault", "not authorized (CONNACK 5)" },
+		{ "\x20\2\0\4", 4, NULL, "", "broker.connection", "fault", "(CONNACK 4)" },
+		{ "\x20\2\0\3", 4, NULL, "", "broker.connection", "fault", "not available" },
+		{ "", 0, NULL, "", "broker.connection", "fault", "without an answer" },
+		{ "\x20\2", 2, NULL, "", "broker.connection", "fault", "without an answer" },
+		{ "HTTP/1.1 400 Bad Request\r\n\r\n", 28, NULL, "", "broker.connection", "fault",
+		  "does not speak MQTT" },
+		{ "\x30\xff\xff\xff\x7f", 5, NULL, "", "broker.connection", "fault",
+		  "does not speak MQTT" },
+	};
+
+	for (size_t i = 0; i < sizeof brokers / sizeof brokers[0]; i++) {
+		int status = -1;
+		pid_t child;
+
+		assert_int_equal(set_up(state), 0);
+		mosquitto_conf(brokers[i].settings);
+		child = start_broker(span_of(brokers[i].first, brokers[i].len), brokers[i].version);
+		expect("broker", brokers[i].id, brokers[i].status, brokers[i].words);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0); /* it got a clean goodbye */
+		assert_int_equal(tear_down(state), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -818,6 +905,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(authorities_are_judged, set_up, tear_down),
 		cmocka_unit_test(each_fault_is_told),
 		cmocka_unit_test(files_of_others_are_found),
+		cmocka_unit_test(brokers_are_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
