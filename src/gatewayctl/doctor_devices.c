@@ -69,7 +69,7 @@ doctor_devices_dates(struct doctor *d)
 	}
 	if (c.soon.count > 0) {
 		doctor_warn(d, "Certificates that expire within 30 days: %s.",
-		            doctor_names_text(&c.soon));
+			    doctor_names_text(&c.soon));
 		doctor_remedy(d, "Enrol these devices again with the same key.");
 	}
 	if (!d->said) {

@@ -129,6 +129,6 @@ doctor_mode_text(const struct stat *st, char *text)
 	snprintf(uid, sizeof uid, "%u", (unsigned)st->st_uid);
 	snprintf(gid, sizeof gid, "%u", (unsigned)st->st_gid);
 	snprintf(text, 64, "%04o %.24s:%.24s", (unsigned)st->st_mode & 07777,
-	         pw != NULL ? pw->pw_name : uid, gr != NULL ? gr->gr_name : gid);
+		 pw != NULL ? pw->pw_name : uid, gr != NULL ? gr->gr_name : gid);
 	return text;
 }
