@@ -22,6 +22,8 @@
 	X(HANDSHAKES_FAILED, counter, "handshakes_failed", "TLS handshakes that failed")           \
 	X(HANDSHAKES_TIMED_OUT, counter, "handshakes_timed_out", "TLS handshakes that met limits.handshake_timeout") \
 	X(ADMISSION_REFUSED, counter, "admission_refused", "certificates refused by the register") \
+	X(STRANGERS_DROPPED, counter, "strangers_dropped", "visits of unknown devices that were not noted, over a limit") \
+	X(GRACE, counter, "admitted_by_grace", "devices let in although their certificate has expired") \
 	X(CONNECT_TIMED_OUT, counter, "connect_timed_out", "connections without CONNECT in limits.connect_timeout") \
 	X(CONNECT_REFUSED, counter, "connect_refused", "CONNECT packets refused")                  \
 	X(KEEPALIVE_TIMED_OUT, counter, "keepalive_timed_out", "devices silent for 1.5 times their keepalive") \

@@ -26,6 +26,11 @@ enum conf_admission {
 	CONF_ADMIT_CA,       /* any valid certificate of a trusted CA, unless revoked */
 };
 
+enum conf_crl_policy { /* of a revocation list whose nextUpdate has passed */
+	CONF_CRL_REFUSE,
+	CONF_CRL_WARN,
+};
+
 enum conf_source { /* where the identity comes from */
 	CONF_SOURCE_SAN_URI,
 	CONF_SOURCE_SAN_DNS,
@@ -56,6 +61,7 @@ struct conf_map {
 	char *name;
 	struct conf_match match;
 	struct topic_rules rules;
+	unsigned grace_days; /* after its certificate's end a device may still connect */
 	int line;
 };
 
@@ -77,6 +83,7 @@ struct conf {
 		char *key;         /* PEM; default STATE/pki/gateway.key */
 		char *ca;          /* PEM, one or more trusted CAs; default STATE/pki/ca.crt */
 		char *crl;         /* PEM, may be NULL */
+		enum conf_crl_policy crl_policy;
 		unsigned min_version; /* 12 or 13 (for 1.2, 1.3) */
 		unsigned session_cache;    /* sessions kept for resumption, all workers; 0: none */
 		unsigned session_lifetime; /* seconds */

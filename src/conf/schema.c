@@ -12,6 +12,12 @@ static const struct schema_word admissions[] = {
 	{ NULL, 0 },
 };
 
+static const struct schema_word crl_policies[] = {
+	{ "refuse", CONF_CRL_REFUSE },
+	{ "warn", CONF_CRL_WARN },
+	{ NULL, 0 },
+};
+
 static const struct schema_word tls_versions[] = {
 	{ "1.2", 12 },
 	{ "1.3", 13 },
@@ -104,6 +110,9 @@ const struct schema_key conf_schema[] = {
 	  .help = "the certificate authorities whose devices are trusted, PEM" },
 	{ "tls.crl", FILE_PATH, AT(struct conf, tls.crl), .derived = "none",
 	  .help = "certificate revocation lists, PEM" },
+	{ "tls.crl_policy", WORDS(crl_policies), AT(struct conf, tls.crl_policy),
+	  .fallback = "refuse",
+	  .help = "when a list is out of date: refuse the devices it is for, or warn" },
 	{ "tls.min_version", WORDS(tls_versions), AT(struct conf, tls.min_version),
 	  .fallback = "1.2", .help = "oldest TLS version that is spoken" },
 	{ "tls.session_cache", COUNT(0, 10000000), AT(struct conf, tls.session_cache),
@@ -189,6 +198,8 @@ const struct schema_key conf_schema[] = {
 	  .min = 0, .max = 64, .derived = "any", .help = "labels in the register, all of them" },
 	{ "maps[].on_denial", WORDS(denials), AT(struct conf_map, rules.on_denial),
 	  .fallback = "drop", .help = "a publish that no rule covers: drop it, or close" },
+	{ "maps[].grace_days", COUNT(0, 3650), AT(struct conf_map, grace_days), .fallback = "0",
+	  .help = "days that a device may still connect after its certificate's end" },
 	{ "maps[].publish", .type = SCHEMA_RULES, AT(struct conf_map, rules.publish),
 	  .min = 0, .max = 256, .derived = "nothing may be published",
 	  .help = "rules for what the device publishes" },

@@ -168,6 +168,10 @@ add_maps(struct load *load, const struct schema_key *key)
 		    match_text(load, &map->match));
 		add(load, key, load_printf(load, "maps[%s].on_denial", map->name),
 		    schema_word(denial->words, (int)map->rules.on_denial));
+		if (map->grace_days > 0) {
+			add(load, key, load_printf(load, "maps[%s].grace_days", map->name),
+			    load_printf(load, "%u", map->grace_days));
+		}
 		add_rules(load, key, map->name, map->rules.publish, map->rules.publish_count, true);
 		add_rules(load, key, map->name, map->rules.subscribe, map->rules.subscribe_count,
 		          false);

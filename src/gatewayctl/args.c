@@ -109,25 +109,26 @@ take_option(struct cli *cli, char **argv, int argc, int *at)
 	return CLI_DONE;
 }
 
-/* The command at argv[at]: two words when there is such a one. Words taken. */
+/* The command at argv[at]: as many words as make one. Words taken. */
 static int
 take_command(struct cli *cli, char **argv, int argc, int at)
 {
-	char name[64];
+	char name[3][64];
+	int words = 0;
 
-	if (at + 1 < argc && argv[at + 1][0] != '-') {
-		snprintf(name, sizeof name, "%s %s", argv[at], argv[at + 1]);
-		cli->command = cli_find_command(name);
+	for (; words < 3 && at + words < argc && (words == 0 || argv[at + words][0] != '-');
+	     words++) {
+		snprintf(name[words], sizeof name[words], "%s%s%s", words > 0 ? name[words - 1] : "",
+		         words > 0 ? " " : "", argv[at + words]);
+	}
+	for (; words > 0; words--) {
+		cli->command = cli_find_command(name[words - 1]);
 		if (cli->command != NULL) {
-			return 2;
+			return words;
 		}
 	}
-	cli->command = cli_find_command(argv[at]);
-	if (cli->command == NULL) {
-		cli_note(cli, "unknown command %s; see gatewayctl --help", argv[at]);
-		return -1;
-	}
-	return 1;
+	cli_note(cli, "unknown command %s; see gatewayctl --help", argv[at]);
+	return -1;
 }
 
 static int

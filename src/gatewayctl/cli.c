@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -102,6 +103,22 @@ cli_state_path(const struct cli *cli, const char *name)
 	                                                                              NULL;
 }
 
+/*
+ * Who changes the register: the user's id, and the name. Under sudo the name
+ * of the person, who else would be root; only root's word is taken for it.
+ */
+static int
+name_actor(struct reg *reg)
+{
+	const char *person = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	const struct passwd *user = person == NULL ? getpwuid(getuid()) : NULL;
+
+	if (person == NULL) {
+		person = user != NULL ? user->pw_name : "";
+	}
+	return reg_actor(reg, (unsigned)getuid(), person);
+}
+
 int
 cli_register(struct cli *cli, enum reg_mode mode, struct reg **out)
 {
@@ -121,7 +138,28 @@ cli_register(struct cli *cli, enum reg_mode mode, struct reg **out)
 	if (r == ERR_NOT_FOUND) {
 		return cli_fail(cli, r, "%s; `gatewayctl init` makes the register", why);
 	}
-	return r < 0 ? cli_fail(cli, r, "%s", why) : 0;
+	if (r < 0) {
+		return cli_fail(cli, r, "%s", why);
+	}
+	r = mode != REG_READ ? name_actor(*out) : 0;
+	if (r < 0) {
+		reg_close(*out);
+		return cli_fail(cli, r, "cannot say who changes the register: %s", err_text(r));
+	}
+	return 0;
+}
+
+int
+cli_fail_register(struct cli *cli, struct reg *reg, int code, const char *name)
+{
+	switch (code) {
+	case ERR_NOT_FOUND:
+		return cli_fail(cli, code, "there is no device %s in the register", name);
+	case ERR_DATABASE:
+		return cli_fail(cli, code, "the register: %s", reg_error(reg));
+	default:
+		return cli_fail(cli, code, "the register: %s: %s", name, err_text(code));
+	}
 }
 
 /* Where the daemon listens; with a faulty configuration, the usual place. */

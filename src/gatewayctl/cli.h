@@ -94,8 +94,13 @@ int cli_fail_memory(struct cli *cli);
 int cli_conf(struct cli *cli) MUST_CHECK;
 /* STATE/name, malloc'd; needs cli_conf(). NULL: out of memory. */
 char *cli_state_path(const struct cli *cli, const char *name);
-/* The register of the configuration. 0, or an exit code after a sentence. */
+/*
+ * The register of the configuration; when it may be written, the user is
+ * named for the audit trail. 0, or an exit code after a sentence.
+ */
 int cli_register(struct cli *cli, enum reg_mode mode, struct reg **out) MUST_CHECK;
+/* The sentence for a failed call of the register about that device. */
+int cli_fail_register(struct cli *cli, struct reg *reg, int code, const char *name);
 /*
  * Ask the daemon. 0 and the result, or the error code; why has the sentence.
  * refusal (may be NULL): its whole text, malloc'd.

@@ -25,19 +25,69 @@ static const struct option_spec init_options[] = {
 
 static const struct option_spec enroll_options[] = {
 	{ "csr", 0, "FILE", "certificate request of the device, PEM or DER; - is stdin" },
+	{ "csr-dir", 0, "DIR", "many requests: every *.csr, *.req, *.pem, *.der there" },
+	{ "name-from", 0, "WHAT", "with --csr-dir: cn (default) or file, the name of the file" },
 	{ "key-out", 0, "FILE", "make a key too, for clients without a secure element" },
 	{ "name", 'n', "NAME", "name of the device (default: common name of the request)" },
 	{ "group", 'g', "GROUP", "group of the device" },
 	{ "label", 'l', "K=V", "a label (repeatable)" },
 	{ "days", 0, "N", "validity of the certificate (default 7300)" },
-	{ "out", 0, "DIR", "where to write the files (default ./NAME)" },
+	{ "out", 0, "DIR", "where to write the files (default ./NAME; --csr-dir: DIR/NAME)" },
+	{ "broker", 0, "HOST", "the name by which the sketch calls the gateway" },
+	{ "slot", 0, "N", "slot of the key in the crypto chip, 0 to 4 (default 0)" },
 	{ "replace", 0, NULL, "accept another key for a known name, or a revoked device" },
 	{ NULL },
 };
 
 static const struct option_spec devices_options[] = {
-	{ "pending", 0, NULL, "only devices that wait for approval" },
+	{ "pending", 0, NULL, "devices that wait for approval, with their keys" },
 	{ "live", 0, NULL, "only devices that are connected" },
+	{ "expiring", 0, "TIME", "certificates that end within 30d, 8w, 1y, or have ended" },
+	{ NULL },
+};
+
+static const struct option_spec approve_options[] = {
+	{ "name", 'n', "NAME", "name of the device (default: what its certificate says)" },
+	{ "group", 'g', "GROUP", "group of the device" },
+	{ "label", 'l', "K=V", "a label (repeatable)" },
+	{ NULL },
+};
+
+static const struct option_spec renew_options[] = {
+	{ "days", 0, "N", "validity of the certificate (default 7300)" },
+	{ "out", 0, "DIR", "where to write the files (default ./ID)" },
+	{ NULL },
+};
+
+static const struct option_spec revoke_options[] = {
+	{ "reason", 'r', "REASON", "keyCompromise, superseded, cessationOfOperation, ..." },
+	{ NULL },
+};
+
+static const struct option_spec certificate_options[] = {
+	{ "days", 0, "N", "validity of the certificate (default 3650)" },
+	{ NULL },
+};
+
+static const struct option_spec ca_import_options[] = {
+	{ "cert", 0, "FILE", "certificate of the CA" },
+	{ "key", 0, "FILE", "its key; without it nothing can be signed here" },
+	{ NULL },
+};
+
+static const struct option_spec crl_export_options[] = {
+	{ "days", 0, "N", "days until the next list (default 30)" },
+	{ NULL },
+};
+
+static const struct option_spec fleet_apply_options[] = {
+	{ "dry-run", 0, NULL, "show the difference and change nothing" },
+	{ "prune", 0, NULL, "remove devices that the file has not" },
+	{ NULL },
+};
+
+static const struct option_spec audit_options[] = {
+	{ "since", 0, "TIME", "not older than 12h, 7d, 4w" },
 	{ NULL },
 };
 
@@ -57,31 +107,78 @@ const struct command commands[] = {
 	  "gatewayctl init --name mqtt.example.org\n",
 	  init_options, init_run },
 	{ "enroll", "", 0, 0, "make a device's certificate and register the device",
-	  "Writes device.crt and ca.crt. The same key again renews the certificate.\n",
+	  "Writes device.crt and ca.crt, and for a board the files of its sketch. The same\n"
+	  "key again renews the certificate. With --csr-dir a second run skips what is done.\n",
 	  "gatewayctl enroll --csr board.csr --group sensors\n"
+	  "gatewayctl enroll --csr-dir requests --out devices --name-from file\n"
 	  "gatewayctl enroll --name pump1 --key-out pump1/device.key --out pump1\n",
 	  enroll_options, enroll_run },
 	{ "devices", "", 0, 0, "list the devices",
 	  "The register, joined with the live sessions when gatewayd is running.\n",
 	  "gatewayctl devices\n"
-	  "gatewayctl devices --live -o json\n",
+	  "gatewayctl devices --live -o json\n"
+	  "gatewayctl devices --pending\n"
+	  "gatewayctl devices --expiring 30d\n",
 	  devices_options, devices_run },
 	{ "devices show", "ID", 1, 1, "show everything about a device", NULL,
 	  "gatewayctl devices show pump1\n", NULL, devices_show_run },
 	{ "devices remove", "ID", 1, 1, "forget a device", NULL,
 	  "gatewayctl devices remove pump1\n", NULL, devices_remove_run },
+	{ "approve", "FINGERPRINT", 1, 1, "let a device in that waits",
+	  "By the fingerprint of its key as `devices --pending` shows it; at least 8 digits.\n",
+	  "gatewayctl approve 3f2a9c0177de --name pump7 --group pumps\n", approve_options,
+	  approve_run },
+	{ "renew", "ID", 1, 1, "make a new certificate for the same key",
+	  "Needs no request: a copy of each certificate is kept.\n",
+	  "gatewayctl renew pump1 --out pump1\n", renew_options, renew_run },
 	{ "label", "ID KEY=VALUE...", 2, UINT_MAX, "set labels; KEY= removes one", NULL,
 	  "gatewayctl label pump1 floor=2 room=\n", NULL, label_run },
 	{ "group", "ID GROUP", 2, 2, "put a device into a group; \"\" takes it out", NULL,
 	  "gatewayctl group pump1 pumps\n", NULL, group_run },
 	{ "revoke", "ID", 1, 1, "lock a device out",
-	  "Takes effect within a second, for the session under way too.\n",
-	  "gatewayctl revoke pump1\n", NULL, revoke_run },
-	{ "reinstate", "ID", 1, 1, "let a revoked or pending device in", NULL,
+	  "Takes effect within a second, for the session under way too. The running gateway\n"
+	  "is asked, and its answer shown.\n",
+	  "gatewayctl revoke pump1 --reason keyCompromise\n", revoke_options, revoke_run },
+	{ "reinstate", "ID", 1, 1, "let a revoked device in again", NULL,
 	  "gatewayctl reinstate pump1\n", NULL, reinstate_run },
 	{ "disconnect", "ID", 1, 1, "close the sessions of a device",
 	  "The device may connect again at once; to keep it out, revoke it.\n",
 	  "gatewayctl disconnect pump1\n", NULL, disconnect_run },
+	{ "fleet export", "[FILE]", 0, 1, "write all devices as YAML", NULL,
+	  "gatewayctl fleet export fleet.yaml\n", NULL, fleet_export_run },
+	{ "fleet apply", "FILE", 1, 1, "make the devices as the file says",
+	  "All or nothing. Devices that the file has not are left alone, unless --prune.\n",
+	  "gatewayctl fleet apply fleet.yaml --dry-run\n", fleet_apply_options, fleet_apply_run },
+	{ "audit", "[ID]", 0, 1, "show who changed what", NULL,
+	  "gatewayctl audit --since 7d\n"
+	  "gatewayctl audit pump1\n",
+	  audit_options, audit_run },
+	{ "certificate show", "", 0, 0, "show the certificate of the gateway", NULL,
+	  "gatewayctl certificate show\n", NULL, certificate_show_run },
+	{ "certificate renew", "", 0, 0, "renew the certificate of the gateway",
+	  "The key stays, sessions too; gatewayd is told.\n",
+	  "gatewayctl certificate renew\n", certificate_options, certificate_renew_run },
+	{ "certificate names", "", 0, 0, "show the names that devices may call the gateway", NULL,
+	  "gatewayctl certificate names\n", NULL, certificate_names_run },
+	{ "certificate names add", "NAME...", 1, UINT_MAX, "add names or addresses", NULL,
+	  "gatewayctl certificate names add mqtt.example.org 192.0.2.7\n", certificate_options,
+	  certificate_names_add_run },
+	{ "certificate names remove", "NAME...", 1, UINT_MAX, "take names or addresses out", NULL,
+	  "gatewayctl certificate names remove old.example.org\n", certificate_options,
+	  certificate_names_remove_run },
+	{ "ca show", "", 0, 0, "show the certificate of the CA", NULL,
+	  "gatewayctl ca show\n", NULL, ca_show_run },
+	{ "ca import", "", 0, 0, "take over a CA from elsewhere",
+	  "Says what will not work with it, and why.\n",
+	  "gatewayctl ca import --cert ca.crt --key ca.key\n", ca_import_options,
+	  ca_import_run },
+	{ "crl export", "[FILE]", 0, 1, "write our CA's list of revoked certificates",
+	  "For others who accept certificates of this CA; gatewayd itself needs no list.\n",
+	  "gatewayctl crl export /srv/www/ca.crl\n", crl_export_options, crl_export_run },
+	{ "crl import", "FILE", 1, 1, "check the list of a CA and let gatewayd use it", NULL,
+	  "gatewayctl crl import other-ca.crl\n", NULL, crl_import_run },
+	{ "crl show", "[FILE]", 0, 1, "show the lists that gatewayd uses, or those of a file", NULL,
+	  "gatewayctl crl show\n", NULL, crl_show_run },
 	{ "status", "", 0, 0, "show the state of gatewayd", NULL,
 	  "gatewayctl status\n"
 	  "gatewayctl status -o yaml\n",
@@ -108,7 +205,7 @@ const struct command commands[] = {
 	  "gatewayctl topics pump1 --publish Home\n"
 	  "gatewayctl topics pump1 --subscribe 'all/#'\n",
 	  topics_options, topics_run },
-	{ "help", "[COMMAND]", 0, 2, "show help", NULL,
+	{ "help", "[COMMAND]", 0, 3, "show help", NULL,
 	  "gatewayctl help enroll\n", NULL, help_run },
 	{ NULL },
 };

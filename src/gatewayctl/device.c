@@ -25,9 +25,8 @@ take_label(void *owner, struct span name, struct span value)
 }
 
 int
-device_load(struct cli *cli, struct reg *reg, const char *name, struct device *out)
+device_load_row(struct reg *reg, const char *name, struct device *out)
 {
-	char why[PKI_WHY_SIZE];
 	int r;
 
 	*out = (struct device){ .labels = 0 };
@@ -37,13 +36,21 @@ device_load(struct cli *cli, struct reg *reg, const char *name, struct device *o
 	}
 	if (r < 0) {
 		device_clear(out);
-		return r;
 	}
+	return r;
+}
+
+int
+device_load(struct cli *cli, struct reg *reg, const char *name, struct device *out)
+{
+	char why[PKI_WHY_SIZE];
+	int r = device_load_row(reg, name, out);
+
 	/* Without the CA's certificate only ${issuer_cn} is missing. */
-	if (pki_cert_read_file(cli->conf->tls.ca, &out->ca, why) < 0) {
+	if (r == 0 && pki_cert_read_file(cli->conf->tls.ca, &out->ca, why) < 0) {
 		out->ca = NULL;
 	}
-	return 0;
+	return r;
 }
 
 void

@@ -16,6 +16,8 @@ struct device {
 
 /* 0, ERR_NOT_FOUND, ERR_DATABASE, -ENOMEM. */
 int device_load(struct cli *cli, struct reg *reg, const char *name, struct device *out) MUST_CHECK;
+/* The same without the CA's certificate: for work on many. */
+int device_load_row(struct reg *reg, const char *name, struct device *out) MUST_CHECK;
 void device_clear(struct device *device);
 /* The map that the configuration gives it, or NULL. */
 const struct conf_map *device_map(const struct cli *cli, struct device *device);

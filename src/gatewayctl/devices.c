@@ -62,17 +62,76 @@ copy_session(const struct doc *session)
 	return copy;
 }
 
-/* The sessions of one identity out of the daemon's list, as a list. */
-static struct doc *
-sessions_of(const struct doc *live, const char *identity)
+/* The daemon's sessions in order of identity: there may be many of both. */
+struct live {
+	struct doc *answer; /* may be NULL */
+	const struct doc **session;
+	size_t count;
+};
+
+static const char *
+identity_of(const struct doc *session)
 {
-	const struct doc *all = doc_get(live, "sessions");
+	return doc_get_text(session, "identity", "");
+}
+
+static int
+by_identity(const void *a, const void *b)
+{
+	return strcmp(identity_of(*(const struct doc *const *)a),
+	              identity_of(*(const struct doc *const *)b));
+}
+
+static void
+sort_live(struct live *live)
+{
+	const struct doc *all = doc_get(live->answer, "sessions");
+	size_t n = doc_count(all);
+
+	live->session = n > 0 ? calloc(n, sizeof *live->session) : NULL;
+	live->count = live->session != NULL ? n : 0;
+	for (size_t i = 0; i < live->count; i++) {
+		live->session[i] = doc_at(all, i);
+	}
+	if (live->count > 0) {
+		qsort(live->session, live->count, sizeof *live->session, by_identity);
+	}
+}
+
+static void
+free_live(struct live *live)
+{
+	free(live->session);
+	doc_free(live->answer);
+}
+
+/* The first session that is not before that identity. */
+static size_t
+find_live(const struct live *live, const char *identity)
+{
+	size_t low = 0, high = live->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(identity_of(live->session[middle]), identity) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/* The sessions of one identity, as a list. */
+static struct doc *
+sessions_of(const struct live *live, const char *identity)
+{
 	struct doc *list = doc_list();
 
-	for (size_t i = 0; i < doc_count(all); i++) {
-		if (strcmp(doc_get_text(doc_at(all, i), "identity", ""), identity) == 0) {
-			doc_add(list, copy_session(doc_at(all, i)));
-		}
+	for (size_t i = find_live(live, identity);
+	     i < live->count && strcmp(identity_of(live->session[i]), identity) == 0; i++) {
+		doc_add(list, copy_session(live->session[i]));
 	}
 	return list;
 }
@@ -84,8 +143,7 @@ overall_state(const struct doc *device)
 	const struct doc *sessions = doc_get(device, "sessions");
 	const char *state = doc_get_text(device, "register_state", "unregistered");
 
-	if (doc_count(sessions) == 0 || strcmp(state, "revoked") == 0 ||
-	    strcmp(state, "pending") == 0) {
+	if (doc_count(sessions) == 0 || strcmp(state, "revoked") == 0) {
 		return state;
 	}
 	for (size_t i = 0; i < doc_count(sessions); i++) {
@@ -96,103 +154,57 @@ overall_state(const struct doc *device)
 	return doc_get_text(doc_at(sessions, 0), "state", state);
 }
 
-/* The daemon's answer, or NULL and a note: the register alone is of use too. */
-static struct doc *
-ask_sessions(struct cli *cli, const char *identity)
+/* The daemon's answer, or none and a note: the register alone is of use too. */
+static void
+ask_sessions(struct cli *cli, const char *identity, struct live *live)
 {
-	struct doc *args = doc_map(), *live = NULL;
+	struct doc *args = doc_map();
 	char why[CLI_WHY_SIZE];
 	int r;
 
 	if (identity != NULL) {
 		doc_set_text(args, "identity", identity);
 	}
-	r = cli_ask(cli, "sessions", args, &live, why, NULL);
+	*live = (struct live){ .count = 0 };
+	r = cli_ask(cli, "sessions", args, &live->answer, why, NULL);
 	doc_free(args);
 	if (r < 0) {
 		cli_note(cli, "%s; what is live is missing here", why);
 	}
-	return live;
+	sort_live(live);
 }
 
 /* ---- the list ----------------------------------------------------------- */
 
-struct listing {
-	struct cli *cli;
-	struct doc *live;    /* may be NULL */
-	struct doc *devices; /* what is printed */
-	bool only_live, only_pending;
+static const struct column columns[] = {
+	{ "identity", "DEVICE" },
+	{ "state", "STATE" },
+	{ "address", "ADDRESS" },
+	{ "since", "SINCE", PRINT_AGO },
+	{ "protocol", "MQTT" },
+	{ "tls", "TLS" },
+	{ "cipher", "CIPHER" },
+	{ "publish_up", "MSG UP", PRINT_NUMBER },
+	{ "publish_down", "MSG DOWN", PRINT_NUMBER },
+	{ "bytes_up", "UP", PRINT_BYTES },
+	{ "bytes_down", "DOWN", PRINT_BYTES },
+	{ "not_after", "EXPIRES", PRINT_DATE },
+	{ "last_seen", "LAST SEEN", PRINT_AGO },
+	{ NULL },
 };
 
-/* Takes the device over. */
-static void
-list_device(struct listing *l, struct doc *device, struct doc *sessions)
-{
-	bool live = doc_count(sessions) > 0;
-
-	doc_set(device, "sessions", sessions);
-	doc_set_text(device, "state", overall_state(device));
-	if ((l->only_live && !live) ||
-	    (l->only_pending && strcmp(doc_get_text(device, "state", ""), "pending") != 0)) {
-		doc_free(device);
-		return;
-	}
-	doc_add(l->devices, device);
-}
-
-static int
-list_known(void *owner, const struct reg_device *row)
-{
-	struct listing *l = owner;
-	struct doc *device = doc_map();
-
-	if (device == NULL) {
-		return -ENOMEM;
-	}
-	set_known(device, row);
-	list_device(l, device, sessions_of(l->live, row->name));
-	return 0;
-}
-
-static bool
-is_listed(const struct listing *l, struct reg *reg, const char *identity)
-{
-	struct reg_device row;
-
-	if (reg != NULL && reg_find(reg, span_str(identity), &row) == 0) {
-		return true;
-	}
-	for (size_t i = 0; i < doc_count(l->devices); i++) {
-		if (strcmp(doc_get_text(doc_at(l->devices, i), "identity", ""), identity) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Sessions of devices that the register has not (admission "ca"). */
-static void
-list_unregistered(struct listing *l, struct reg *reg)
-{
-	const struct doc *all = doc_get(l->live, "sessions");
-
-	for (size_t i = 0; i < doc_count(all); i++) {
-		const char *identity = doc_get_text(doc_at(all, i), "identity", "");
-
-		if (!is_listed(l, reg, identity)) {
-			struct doc *device = doc_map();
-
-			doc_set_text(device, "identity", identity);
-			doc_set_int(device, "not_after",
-			            doc_get_int(doc_at(all, i), "not_after", 0));
-			list_device(l, device, sessions_of(l->live, identity));
-		}
-	}
-}
+/* For a table only the cells are kept: a fleet may have 100,000 devices. */
+struct listing {
+	struct cli *cli;
+	struct live live;
+	struct doc *devices; /* yaml, json */
+	struct table *table;
+	bool only_live;
+};
 
 /* One row per session, or one for a device that has none. */
 static void
-add_rows(struct doc *rows, const struct doc *device)
+add_rows(struct table *table, const struct doc *device)
 {
 	const struct doc *sessions = doc_get(device, "sessions");
 	size_t n = doc_count(sessions) > 0 ? doc_count(sessions) : 1;
@@ -213,73 +225,129 @@ add_rows(struct doc *rows, const struct doc *device)
 		if (session == NULL) {
 			doc_set_text(row, "address", doc_get_text(device, "last_address", ""));
 		}
-		doc_add(rows, row);
+		table_add(table, row);
+		doc_free(row);
 	}
 }
 
-static void
-print_devices(FILE *out, const struct doc *doc)
+/* Takes the device over. */
+static int
+list_device(struct listing *l, struct doc *device)
 {
-	static const struct column columns[] = {
-		{ "identity", "DEVICE" },
-		{ "state", "STATE" },
-		{ "address", "ADDRESS" },
-		{ "since", "SINCE", PRINT_AGO },
-		{ "protocol", "MQTT" },
-		{ "tls", "TLS" },
-		{ "cipher", "CIPHER" },
-		{ "publish_up", "MSG UP", PRINT_NUMBER },
-		{ "publish_down", "MSG DOWN", PRINT_NUMBER },
-		{ "bytes_up", "UP", PRINT_BYTES },
-		{ "bytes_down", "DOWN", PRINT_BYTES },
-		{ "not_after", "EXPIRES", PRINT_DATE },
-		{ "last_seen", "LAST SEEN", PRINT_AGO },
-		{ NULL },
-	};
-	const struct doc *devices = doc_get(doc, "devices");
-	struct doc *rows = doc_list();
+	struct doc *sessions = sessions_of(&l->live, doc_get_text(device, "identity", ""));
+	bool listed = !l->only_live || doc_count(sessions) > 0;
 
-	for (size_t i = 0; i < doc_count(devices); i++) {
-		add_rows(rows, doc_at(devices, i));
+	doc_set(device, "sessions", sessions);
+	doc_set_text(device, "state", overall_state(device));
+	if (doc_failed(device)) {
+		doc_free(device);
+		return -ENOMEM;
 	}
-	print_table(out, rows, columns);
-	doc_free(rows);
+	if (listed && l->table == NULL) {
+		doc_add(l->devices, device);
+		return 0;
+	}
+	if (listed) {
+		add_rows(l->table, device);
+	}
+	doc_free(device);
+	return 0;
+}
+
+static int
+list_known(void *owner, const struct reg_device *row)
+{
+	struct doc *device = doc_map();
+
+	set_known(device, row);
+	return list_device(owner, device);
+}
+
+/* Sessions of devices that the register has not (admission "ca"). */
+static int
+list_unregistered(struct listing *l, struct reg *reg)
+{
+	struct reg_device row;
+	const char *last = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < l->live.count && r == 0; i++) {
+		const struct doc *session = l->live.session[i];
+		const char *identity = identity_of(session);
+
+		if ((last == NULL || strcmp(last, identity) != 0) &&
+		    reg_find(reg, span_str(identity), &row) == ERR_NOT_FOUND) {
+			struct doc *device = doc_map();
+
+			doc_set_text(device, "identity", identity);
+			doc_set_int(device, "not_after", doc_get_int(session, "not_after", 0));
+			r = list_device(l, device);
+		}
+		last = identity;
+	}
+	return r;
+}
+
+static int
+finish(struct listing *l)
+{
+	struct doc *doc;
+
+	if (l->table != NULL) {
+		struct table *table = l->table;
+
+		l->table = NULL;
+		return table_print(table, l->cli->out) < 0 ? cli_fail_memory(l->cli) : CLI_DONE;
+	}
+	doc = doc_map();
+	doc_set(doc, "devices", l->devices);
+	l->devices = NULL;
+	return cli_result(l->cli, doc, NULL);
+}
+
+static int
+list(struct listing *l, struct reg *reg)
+{
+	int r;
+
+	if (l->cli->format == CLI_TABLE) {
+		l->table = table_new(columns);
+	} else {
+		l->devices = doc_list();
+	}
+	if (l->table == NULL && l->devices == NULL) {
+		return cli_fail_memory(l->cli);
+	}
+	ask_sessions(l->cli, NULL, &l->live);
+	r = reg_each(reg, list_known, l);
+	r = r == 0 ? list_unregistered(l, reg) : r;
+	free_live(&l->live);
+	return r < 0 ? cli_fail_register(l->cli, reg, r, "the devices") : finish(l);
 }
 
 int
 devices_run(struct cli *cli)
 {
 	struct listing l = { .cli = cli,
-		.only_live = cli_option(cli, "live", 0) != NULL,
-		.only_pending = cli_option(cli, "pending", 0) != NULL };
-	struct doc *doc;
+		.only_live = cli_option(cli, "live", 0) != NULL };
 	struct reg *reg;
-	int r = cli_register(cli, REG_READ, &reg);
+	int r;
 
+	if (cli_option(cli, "pending", 0) != NULL) {
+		return strangers_run(cli);
+	}
+	if (cli_option(cli, "expiring", 0) != NULL) {
+		return expiring_run(cli);
+	}
+	r = cli_register(cli, REG_READ, &reg);
 	if (r != 0) {
 		return r;
 	}
-	l.live = ask_sessions(cli, NULL);
-	l.devices = doc_list();
-	r = reg_each(reg, list_known, &l);
-	if (r == 0) {
-		list_unregistered(&l, reg);
-	}
-	doc_free(l.live);
-	if (r < 0) {
-		r = cli_fail(cli, r, "cannot read the register: %s", reg_error(reg));
-		doc_free(l.devices);
-		reg_close(reg);
-		return r;
-	}
+	r = list(&l, reg);
+	table_free(l.table);
+	doc_free(l.devices);
 	reg_close(reg);
-	doc = doc_map();
-	if (doc == NULL) {
-		doc_free(l.devices);
-		return cli_fail_memory(cli);
-	}
-	doc_set(doc, "devices", l.devices);
-	return cli_result(cli, doc, print_devices);
+	return r;
 }
 
 /* ---- one device --------------------------------------------------------- */
@@ -299,7 +367,7 @@ print_labels(FILE *out, const struct doc *labels)
 static void
 print_device(FILE *out, const struct doc *doc)
 {
-	static const struct column columns[] = {
+	static const struct column known[] = {
 		{ "identity", "device" },
 		{ "state", "state" },
 		{ "register_state", "in the register", PRINT_TEXT, true },
@@ -344,7 +412,7 @@ print_device(FILE *out, const struct doc *doc)
 	};
 	const struct doc *sessions = doc_get(doc, "sessions");
 
-	print_record(out, doc, columns, 0);
+	print_record(out, doc, known, 0);
 	print_labels(out, doc_get(doc, "labels"));
 	for (size_t i = 0; i < doc_count(sessions); i++) {
 		fputs("session\n", out);
@@ -377,7 +445,8 @@ devices_show_run(struct cli *cli)
 {
 	const char *name = cli->word[0];
 	struct device device = { .labels = 0 };
-	struct doc *live, *sessions, *doc;
+	struct doc *sessions, *doc;
+	struct live live;
 	struct reg *reg;
 	int r = cli_register(cli, REG_READ, &reg);
 
@@ -385,9 +454,9 @@ devices_show_run(struct cli *cli)
 		return r;
 	}
 	r = device_load(cli, reg, name, &device);
-	live = ask_sessions(cli, name);
-	sessions = sessions_of(live, name);
-	doc_free(live);
+	ask_sessions(cli, name, &live);
+	sessions = sessions_of(&live, name);
+	free_live(&live);
 	if (r < 0 && (r != ERR_NOT_FOUND || doc_count(sessions) == 0)) {
 		r = r == ERR_NOT_FOUND ?
 		            cli_fail(cli, r, "there is no device %s in the register", name) :

@@ -5,20 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "effect.h"
 #include "topic/topic.h"
-
-static int
-fail(struct cli *cli, struct reg *reg, int code, const char *name)
-{
-	switch (code) {
-	case ERR_NOT_FOUND:
-		return cli_fail(cli, code, "there is no device %s in the register", name);
-	case ERR_DATABASE:
-		return cli_fail(cli, code, "cannot change the register: %s", reg_error(reg));
-	default:
-		return cli_fail(cli, code, "cannot change the register: %s", err_text(code));
-	}
-}
 
 static void
 print_change(FILE *out, const struct doc *doc)
@@ -43,10 +31,36 @@ done(struct cli *cli, const char *format, const char *name, const char *more)
 	return cli_result(cli, doc, print_change);
 }
 
+/* ---- in and out --------------------------------------------------------- */
+
+static void
+print_proved(FILE *out, const struct doc *doc)
+{
+	fprintf(out, "%s; %s\n", doc_get_text(doc, "changed", ""),
+	        doc_get_text(doc, "gateway", ""));
+}
+
 static int
-change_state(struct cli *cli, enum reg_state state)
+prove(struct cli *cli, bool admitted, int64_t sessions)
+{
+	struct doc *doc = doc_map();
+	char text[REG_NAME_MAX + 32];
+	int proved, r;
+
+	snprintf(text, sizeof text, "%s is %s", cli->word[0],
+	         admitted ? "reinstated" : "revoked");
+	doc_set_text(doc, "identity", cli->word[0]);
+	doc_set_text(doc, "changed", text);
+	proved = effect_prove(cli, cli->word[0], admitted, sessions, doc);
+	r = cli_result(cli, doc, print_proved);
+	return r == CLI_DONE ? proved : r;
+}
+
+static int
+change_state(struct cli *cli, bool admitted, const char *reason)
 {
 	const char *name = cli->word[0];
+	int64_t sessions;
 	struct reg *reg;
 	int r = cli_register(cli, REG_WRITE, &reg);
 	int code;
@@ -54,24 +68,35 @@ change_state(struct cli *cli, enum reg_state state)
 	if (r != 0) {
 		return r;
 	}
-	code = reg_set_state(reg, span_str(name), state);
-	r = code < 0 ? fail(cli, reg, code, name) :
-	               done(cli, "is now ", name, reg_state_text(state));
+	sessions = effect_sessions(cli, name);
+	code = admitted ? reg_reinstate(reg, span_str(name)) :
+	                  reg_revoke(reg, span_str(name), reason);
+	if (code == ERR_MALFORMED) {
+		cli_note(cli, "%s is no reason: unspecified, keyCompromise, affiliationChanged, "
+		              "superseded, cessationOfOperation or privilegeWithdrawn", reason);
+		r = CLI_USAGE;
+	} else if (code < 0) {
+		r = cli_fail_register(cli, reg, code, name);
+	}
 	reg_close(reg);
-	return r;
+	return r == 0 ? prove(cli, admitted, sessions) : r;
 }
 
 int
 revoke_run(struct cli *cli)
 {
-	return change_state(cli, REG_REVOKED);
+	const char *reason = cli_option(cli, "reason", 0);
+
+	return change_state(cli, false, reason != NULL ? reason : "unspecified");
 }
 
 int
 reinstate_run(struct cli *cli)
 {
-	return change_state(cli, REG_ENROLLED);
+	return change_state(cli, true, NULL);
 }
+
+/* ---- what is known of it ------------------------------------------------ */
 
 int
 devices_remove_run(struct cli *cli)
@@ -85,7 +110,7 @@ devices_remove_run(struct cli *cli)
 		return r;
 	}
 	code = reg_remove(reg, span_str(name));
-	r = code < 0 ? fail(cli, reg, code, name) : done(cli, "is removed", name, "");
+	r = code < 0 ? cli_fail_register(cli, reg, code, name) : done(cli, "is removed", name, "");
 	reg_close(reg);
 	return r;
 }
@@ -106,7 +131,7 @@ group_run(struct cli *cli)
 		return r;
 	}
 	code = reg_set_group(reg, span_str(name), group);
-	r = code < 0 ? fail(cli, reg, code, name) :
+	r = code < 0 ? cli_fail_register(cli, reg, code, name) :
 	               done(cli, group[0] != '\0' ? "is now in the group " : "is in no group", name,
 	                    group);
 	reg_close(reg);
@@ -124,19 +149,51 @@ label_valid(const char *text)
 	       (equals[1] == '\0' || topic_value_safe(span_str(equals + 1)));
 }
 
+int
+label_set(struct reg *reg, const char *name, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	char *label = strndup(text, (size_t)(equals - text));
+	int r = label != NULL ? reg_set_label(reg, span_str(name), label, equals + 1) : -ENOMEM;
+
+	free(label);
+	return r;
+}
+
+int
+group_and_labels_check(struct cli *cli)
+{
+	const char *text = cli_option(cli, "group", 0);
+
+	if (text != NULL && text[0] != '\0' && !topic_value_safe(span_str(text))) {
+		cli_note(cli, "the group %s cannot stand in a topic", text);
+		return CLI_USAGE;
+	}
+	for (unsigned i = 0; (text = cli_option(cli, "label", i)) != NULL; i++) {
+		if (!label_valid(text)) {
+			cli_note(cli, "%s is no label: KEY=VALUE", text);
+			return CLI_USAGE;
+		}
+	}
+	return CLI_DONE;
+}
+
+/* All labels or none. */
 static int
 set_labels(struct cli *cli, struct reg *reg)
 {
-	int r = 0;
+	int r = reg_begin(reg);
 
-	for (unsigned i = 1; i < cli->words && r == 0; i++) {
-		const char *equals = strchr(cli->word[i], '=');
-		char *label = strndup(cli->word[i], (size_t)(equals - cli->word[i]));
-
-		r = label != NULL ? reg_set_label(reg, span_str(cli->word[0]), label, equals + 1) :
-		                    -ENOMEM;
-		free(label);
+	if (r < 0) {
+		return r;
 	}
+	for (unsigned i = 1; i < cli->words && r == 0; i++) {
+		r = label_set(reg, cli->word[0], cli->word[i]);
+	}
+	if (r == 0) {
+		return reg_commit(reg);
+	}
+	reg_rollback(reg);
 	return r;
 }
 
@@ -158,7 +215,7 @@ label_run(struct cli *cli)
 		return r;
 	}
 	code = set_labels(cli, reg);
-	r = code < 0 ? fail(cli, reg, code, cli->word[0]) :
+	r = code < 0 ? cli_fail_register(cli, reg, code, cli->word[0]) :
 	               done(cli, "has new labels", cli->word[0], "");
 	reg_close(reg);
 	return r;

@@ -4,276 +4,36 @@
  * the files for its owner. The register is asked before anything is made and
  * written before anything is handed out.
  */
-#include "run.h"
+#include "enroll.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "device.h"
-#include "pki/pki.h"
 #include "print.h"
+#include "run.h"
 
-#define DEVICE_DAYS 7300
-#define DAYS_MAX 36500
-#define REQUEST_MAX 65536 /* bytes of a request: real ones have a few hundred */
-
-struct enroll {
-	struct cli *cli;
-	const char *csr, *key, *name; /* options */
-	unsigned days;
-	struct reg *reg;
-	char *pki; /* STATE/pki */
-	struct pki_issued issued;
-	char identity[REG_NAME_MAX + 1];
-	bool renewed, key_made;
-	char *folder, *certificate, *ca; /* written for the owner */
+struct single {
+	struct enrolment e;
+	const char *csr, *key; /* options */
 };
 
-/* ---- the request -------------------------------------------------------- */
-
-static int
-read_request(struct enroll *e, struct buf *out)
-{
-	bool in = strcmp(e->csr, "-") == 0;
-	FILE *file = in ? stdin : fopen(e->csr, "re");
-	uint8_t *at;
-	size_t n = 0;
-	int r;
-
-	if (file == NULL) {
-		int error = errno;
-
-		return cli_fail(e->cli, -error, "cannot read %s: %s", e->csr, err_text(-error));
-	}
-	r = buf_reserve(out, REQUEST_MAX + 1, &at);
-	if (r == 0) {
-		n = fread(at, 1, REQUEST_MAX + 1, file);
-		r = ferror(file) ? -EIO : 0;
-		buf_commit(out, n);
-	}
-	if (!in) {
-		fclose(file);
-	}
-	if (r == 0 && n > REQUEST_MAX) {
-		r = ERR_LIMIT;
-	}
-	return r < 0 ? cli_fail(e->cli, r, "cannot read %s: %s", e->csr,
-	                        r == ERR_LIMIT ? "too large for a request" : err_text(r)) :
-	               CLI_DONE;
-}
-
-static int
-sign(struct enroll *e)
-{
-	struct buf request = { 0 };
-	char why[PKI_WHY_SIZE];
-	int r = read_request(e, &request);
-
-	if (r == CLI_DONE) {
-		int code = pki_sign_request(e->pki, buf_span(&request), e->name, e->days, &e->issued,
-		                            why);
-
-		r = code < 0 ? cli_fail(e->cli, code, "%s", why) : CLI_DONE;
-	}
-	buf_release(&request);
-	return r;
-}
-
-/* Say no before there is a key that nobody can use. */
-static int
-make_with_key(struct enroll *e)
-{
-	struct reg_device known;
-	char why[PKI_WHY_SIZE];
-	int r = reg_find(e->reg, span_str(e->name), &known);
-
-	if (r == 0 && cli_option(e->cli, "replace", 0) == NULL) {
-		return cli_fail(e->cli, ERR_EXISTS, "%s is enrolled already; --replace gives it a new "
-		                                    "key and locks the old one out", e->name);
-	}
-	if (r < 0 && r != ERR_NOT_FOUND) {
-		return cli_fail(e->cli, r, "cannot read the register: %s", reg_error(e->reg));
-	}
-	r = pki_make_device(e->pki, e->name, e->key, e->days, &e->issued, why);
-	if (r < 0) {
-		return cli_fail(e->cli, r, "%s", why);
-	}
-	e->key_made = true;
-	return CLI_DONE;
-}
-
-/* ---- the identity, as gatewayd will find it ----------------------------- */
-
-static struct span
-identity_of(const struct conf *conf, const struct pki_cert *cert)
-{
-	for (unsigned i = 0; i < conf->identity.source_count; i++) {
-		struct span s = span_of(NULL, 0);
-
-		switch (conf->identity.source[i]) {
-		case CONF_SOURCE_SAN_URI:
-			s = cert->san_uri;
-			break;
-		case CONF_SOURCE_SAN_DNS:
-			s = cert->san_dns;
-			break;
-		case CONF_SOURCE_CN:
-			s = cert->cn;
-			break;
-		case CONF_SOURCE_SERIAL:
-			s = cert->serial;
-			break;
-		case CONF_SOURCE_FINGERPRINT:
-			s = span_str(cert->fingerprint);
-			break;
-		}
-		if (s.len > 0) {
-			return s;
-		}
-	}
-	return span_of(NULL, 0);
-}
-
-static int
-find_identity(struct enroll *e)
-{
-	const struct conf *conf = e->cli->conf;
-	const struct pki_cert *cert = e->issued.cert;
-	struct span s = identity_of(conf, cert);
-	struct span issuer = conf->identity.issuer ? cert->issuer_cn : span_of(NULL, 0);
-	int n = snprintf(e->identity, sizeof e->identity, "%.*s%s%.*s", SPAN_ARG(issuer),
-	                 issuer.len > 0 ? ":" : "", SPAN_ARG(s));
-
-	if (n < 0 || (size_t)n >= sizeof e->identity || !topic_value_safe(span_str(e->identity))) {
-		return cli_fail(e->cli, ERR_UNSAFE, "the certificate gives no identity that can stand "
-		                                    "in a topic; choose one with --name");
-	}
-	return CLI_DONE;
-}
-
-/* ---- the register ------------------------------------------------------- */
-
-static int
-set_labels(struct enroll *e)
-{
-	const char *text;
-
-	for (unsigned i = 0; (text = cli_option(e->cli, "label", i)) != NULL; i++) {
-		const char *equals = strchr(text, '=');
-		char *label = strndup(text, (size_t)(equals - text));
-		int r = label != NULL ? reg_set_label(e->reg, span_str(e->identity), label, equals + 1) :
-		                        -ENOMEM;
-
-		free(label);
-		if (r < 0) {
-			return r;
-		}
-	}
-	return 0;
-}
-
-/* A revoked device must not come back by the back door of a renewal. */
-static int
-check_revoked(struct enroll *e)
-{
-	struct reg_device known;
-
-	if (reg_find(e->reg, span_str(e->identity), &known) == 0 && known.state == REG_REVOKED &&
-	    cli_option(e->cli, "replace", 0) == NULL) {
-		return cli_fail(e->cli, ERR_DENIED, "%s is revoked; `gatewayctl reinstate` lets it in "
-		                                    "again, or enroll it with --replace", e->identity);
-	}
-	return CLI_DONE;
-}
-
-static int
-enter(struct enroll *e)
-{
-	const struct pki_cert *cert = e->issued.cert;
-	const char *group = cli_option(e->cli, "group", 0);
-	struct reg_device device = { .state = REG_ENROLLED, .not_before = cert->not_before,
-		.not_after = cert->not_after };
-	int r = check_revoked(e);
-
-	if (r != CLI_DONE) {
-		return r;
-	}
-	snprintf(device.name, sizeof device.name, "%s", e->identity);
-	snprintf(device.fingerprint, sizeof device.fingerprint, "%s", cert->fingerprint);
-	snprintf(device.certificate_hash, sizeof device.certificate_hash, "%s",
-	         cert->certificate_hash);
-	snprintf(device.serial, sizeof device.serial, "%.*s", SPAN_ARG(cert->serial));
-	snprintf(device.group, sizeof device.group, "%s", group != NULL ? group : "");
-	r = reg_enrol(e->reg, &device, cli_option(e->cli, "replace", 0) != NULL, &e->renewed);
-	if (r == 0) {
-		r = set_labels(e);
-	}
-	if (r == ERR_EXISTS) {
-		return cli_fail(e->cli, r, "%s is enrolled with another key; --replace accepts the new "
-		                           "key and locks the old one out", e->identity);
-	}
-	return r < 0 ? cli_fail(e->cli, r, "cannot write the register: %s",
-	                        r == ERR_DATABASE ? reg_error(e->reg) : err_text(r)) :
-	               CLI_DONE;
-}
-
-/* ---- the files ---------------------------------------------------------- */
-
-static int
-make_folder(struct enroll *e, const char *name)
-{
-	const char *folder = cli_option(e->cli, "out", 0);
-
-	if (folder == NULL && (name[0] == '.' || strchr(name, '/') != NULL)) {
-		return cli_fail(e->cli, ERR_UNSAFE, "%s makes no good folder name; say --out DIR", name);
-	}
-	if (asprintf(&e->folder, "%s%s", folder != NULL ? "" : "./",
-	             folder != NULL ? folder : name) < 0 ||
-	    asprintf(&e->certificate, "%s/device.crt", e->folder) < 0 ||
-	    asprintf(&e->ca, "%s/ca.crt", e->folder) < 0) {
-		return cli_fail_memory(e->cli);
-	}
-	return cli_make_folder(e->cli, e->folder, 0755);
-}
-
-/* The CA's certificate beside it: the file of pki/, as it is. */
-static int
-copy_ca(struct enroll *e, char *why)
-{
-	char *source = cli_state_path(e->cli, "pki/ca.crt");
-	FILE *in = source != NULL ? fopen(source, "re") : NULL;
-	char text[16384];
-	size_t n = in != NULL ? fread(text, 1, sizeof text, in) : 0;
-	int r = n == 0 || n == sizeof text ? -EIO : 0;
-
-	if (r == 0) {
-		r = pki_write_file(e->ca, 0644, span_of(text, n), why);
-	} else {
-		snprintf(why, PKI_WHY_SIZE, "cannot read %.200s", source != NULL ? source : "ca.crt");
-	}
-	if (in != NULL) {
-		fclose(in);
-	}
-	free(source);
-	return r;
-}
-
-static int
-write_files(struct enroll *e)
-{
-	char why[PKI_WHY_SIZE];
-	int r = pki_write_file(e->certificate, 0644, span_str(e->issued.pem), why);
-
-	if (r == 0) {
-		r = copy_ca(e, why);
-	}
-	return r < 0 ? cli_fail(e->cli, r, "%s (the device is in the register; enroll it again "
-	                                   "for the files)", why) :
-	               CLI_DONE;
-}
-
 /* ---- the report --------------------------------------------------------- */
+
+static void
+print_board(FILE *out, const struct doc *doc)
+{
+	if (!doc_get_bool(doc, "sketch", false)) {
+		fputs("  Put device.crt and ca.crt on the device; its key stays where it is.\n", out);
+		return;
+	}
+	fputs("  1. Copy arduino_secrets.h, gateway_trust_anchors.h and connection_report.h beside\n"
+	      "     the sketch (or BearSSLTrustAnchors.h over the library's), and enter the name\n"
+	      "     and password of the network in arduino_secrets.h.\n"
+	      "  2. Follow README.txt there: a few lines of the sketch change.\n"
+	      "  3. Upload it, and watch `gatewayctl devices`.\n",
+	      out);
+}
 
 static void
 print_enrolled(FILE *out, const struct doc *doc)
@@ -295,11 +55,11 @@ print_enrolled(FILE *out, const struct doc *doc)
 	print_record(out, doc, columns, 0);
 	fputs("\nNext:\n", out);
 	if (doc_get(doc, "key") == NULL) {
-		fputs("  Put device.crt and ca.crt on the device; its key stays where it is.\n", out);
+		print_board(out, doc);
 	} else {
-		fputs("  Give the client the three files; keep the key to yourself.\n", out);
+		fprintf(out, "  Give the client the three files; keep the key to yourself.\n"
+		             "  Try it: %s\n", try != NULL ? try : "");
 	}
-	fprintf(out, "  Try it: %s\n", try != NULL ? try : "");
 	free(try);
 }
 
@@ -334,7 +94,7 @@ quote(const char *text)
 
 /* A topic that the device may publish to: the first rule without wildcards. */
 static char *
-first_topic(struct enroll *e)
+first_topic(struct single *s)
 {
 	struct device device;
 	struct topic_vars vars;
@@ -345,11 +105,11 @@ first_topic(struct enroll *e)
 	char why[256];
 	char *found = NULL;
 
-	if (device_load(e->cli, e->reg, e->identity, &device) < 0) {
+	if (device_load(s->e.cli, s->e.reg, s->e.identity, &device) < 0) {
 		return strdup("Home");
 	}
-	map = device_map(e->cli, &device);
-	device_vars(e->cli, &device, NULL, &vars);
+	map = device_map(s->e.cli, &device);
+	device_vars(s->e.cli, &device, NULL, &vars);
 	if (map != NULL && topic_map_compile(&map->rules, &vars, &compiled, why, sizeof why) == 0) {
 		for (size_t i = 0; found == NULL &&
 		                   topic_map_rule(compiled, true, i, &topic, &broker, &rule);
@@ -361,8 +121,8 @@ first_topic(struct enroll *e)
 		}
 	}
 	if (map == NULL) {
-		cli_note(e->cli, "no map of the configuration is for %s: it would be refused; see "
-		                 "`gatewayctl group` and the maps", e->identity);
+		cli_note(s->e.cli, "no map of the configuration is for %s: it would be refused; see "
+		                 "`gatewayctl group` and the maps", s->e.identity);
 	}
 	topic_map_free(compiled);
 	device_clear(&device);
@@ -371,9 +131,9 @@ first_topic(struct enroll *e)
 
 /* The name of the gateway that its certificate puts first. */
 static char *
-host_name(struct enroll *e)
+host_name(struct single *s)
 {
-	char *file = cli_state_path(e->cli, "pki/gateway.crt");
+	char *file = cli_state_path(s->e.cli, "pki/gateway.crt");
 	struct pki_cert *cert = NULL;
 	char why[PKI_WHY_SIZE];
 	char *host = NULL;
@@ -383,17 +143,17 @@ host_name(struct enroll *e)
 	}
 	pki_cert_free(cert);
 	free(file);
-	return host != NULL ? host : strdup(e->cli->conf->gateway.name);
+	return host != NULL ? host : strdup(s->e.cli->conf->gateway.name);
 }
 
 /* The ready line: every part quoted for a shell. */
 static char *
-try_line(struct enroll *e)
+try_line(struct single *s)
 {
-	const struct conf *conf = e->cli->conf;
-	char *host = host_name(e), *topic = first_topic(e);
-	char *part[] = { host != NULL ? quote(host) : NULL, quote(e->ca), quote(e->certificate),
-		quote(e->key != NULL ? e->key : "device.key"), topic != NULL ? quote(topic) : NULL };
+	const struct conf *conf = s->e.cli->conf;
+	char *host = host_name(s), *topic = first_topic(s);
+	char *part[] = { host != NULL ? quote(host) : NULL, quote(s->e.ca), quote(s->e.certificate),
+		quote(s->key != NULL ? s->key : "device.key"), topic != NULL ? quote(topic) : NULL };
 	char *line = NULL;
 
 	if (part[0] == NULL || part[1] == NULL || part[2] == NULL || part[3] == NULL ||
@@ -413,116 +173,116 @@ try_line(struct enroll *e)
 }
 
 static int
-report(struct enroll *e)
+report(struct single *s)
 {
-	const struct pki_cert *cert = e->issued.cert;
-	char *line = try_line(e);
+	const struct pki_cert *cert = s->e.issued.cert;
+	char *line = try_line(s);
 	struct reg_device device = { .group = "" };
 	struct doc *doc = doc_map();
-	int r = reg_find(e->reg, span_str(e->identity), &device);
+	int r = reg_find(s->e.reg, span_str(s->e.identity), &device);
 
-	doc_set_text(doc, "identity", e->identity);
-	doc_set_text(doc, "done", e->renewed ? "renewed, the key is the same" : "made");
-	doc_set_bool(doc, "renewed", e->renewed);
+	doc_set_text(doc, "identity", s->e.identity);
+	doc_set_text(doc, "done", s->e.renewed ? "renewed, the key is the same" : "made");
+	doc_set_bool(doc, "renewed", s->e.renewed);
 	doc_set_text(doc, "group", r == 0 ? device.group : "");
 	doc_set_text(doc, "fingerprint", cert->fingerprint);
 	doc_set_string(doc, "serial", cert->serial);
 	doc_set_int(doc, "not_before", cert->not_before);
 	doc_set_int(doc, "not_after", cert->not_after);
-	doc_set_text(doc, "certificate", e->certificate);
-	doc_set_text(doc, "ca_certificate", e->ca);
-	if (e->key != NULL) {
-		doc_set_text(doc, "key", e->key);
+	doc_set_text(doc, "certificate", s->e.certificate);
+	doc_set_text(doc, "ca_certificate", s->e.ca);
+	if (s->key != NULL) {
+		doc_set_text(doc, "key", s->key);
 	}
+	doc_set_bool(doc, "sketch", s->e.sketch_written);
 	doc_set_text(doc, "try", line != NULL ? line : "");
 	free(line);
-	return cli_result(e->cli, doc, print_enrolled);
+	return cli_result(s->e.cli, doc, print_enrolled);
 }
 
 /* ---- the steps ---------------------------------------------------------- */
 
 static int
-check_options(struct enroll *e)
+check_options(struct cli *cli, struct single *s)
 {
-	struct cli *cli = e->cli;
-	const char *text;
-
-	e->csr = cli_option(cli, "csr", 0);
-	e->key = cli_option(cli, "key-out", 0);
-	e->name = cli_option(cli, "name", 0);
-	if ((e->csr == NULL) == (e->key == NULL) || (e->key != NULL && e->name == NULL)) {
-		cli_note(cli, "either --csr FILE, or --name NAME with --key-out FILE");
+	s->csr = cli_option(cli, "csr", 0);
+	s->key = cli_option(cli, "key-out", 0);
+	s->e.name = cli_option(cli, "name", 0);
+	s->e.sketch = s->csr != NULL;
+	if ((s->csr == NULL) == (s->key == NULL) || (s->key != NULL && s->e.name == NULL)) {
+		cli_note(cli, "either --csr FILE, or --csr-dir DIR, or --name NAME with --key-out FILE");
 		return CLI_USAGE;
 	}
-	if (e->name != NULL && !topic_value_safe(span_str(e->name))) {
+	if (cli_option(cli, "name-from", 0) != NULL) {
+		cli_note(cli, "--name-from goes with --csr-dir");
+		return CLI_USAGE;
+	}
+	if (s->e.name != NULL && !topic_value_safe(span_str(s->e.name))) {
 		cli_note(cli, "the name %s cannot stand in a topic: no + # / $, no control "
-		              "characters, at most 512 bytes", e->name);
+		              "characters, at most 512 bytes", s->e.name);
 		return CLI_USAGE;
-	}
-	if (cli_option_number(cli, "days", DAYS_MAX, &e->days) < 0) {
-		cli_note(cli, "--days is a number from 1 to %d", DAYS_MAX);
-		return CLI_USAGE;
-	}
-	text = cli_option(cli, "group", 0);
-	if (text != NULL && text[0] != '\0' && !topic_value_safe(span_str(text))) {
-		cli_note(cli, "the group %s cannot stand in a topic", text);
-		return CLI_USAGE;
-	}
-	for (unsigned i = 0; (text = cli_option(cli, "label", i)) != NULL; i++) {
-		if (!label_valid(text)) {
-			cli_note(cli, "%s is no label: KEY=VALUE", text);
-			return CLI_USAGE;
-		}
 	}
 	return CLI_DONE;
 }
 
 static int
-run(struct enroll *e)
+sign(struct single *s)
 {
-	int r = CLI_DONE;
+	struct buf request = { 0 };
+	int r = enroll_read(s->csr, &request);
 
-	e->pki = cli_state_path(e->cli, "pki");
-	if (e->pki == NULL) {
-		return cli_fail_memory(e->cli);
-	}
-	if (e->key != NULL) {
-		/* The key may be meant to lie in the folder: that comes first. */
-		r = make_folder(e, e->name);
-		r = r == CLI_DONE ? make_with_key(e) : r;
+	if (r < 0) {
+		snprintf(s->e.why, sizeof s->e.why, "cannot read %.300s: %s", s->csr,
+		         r == ERR_LIMIT ? "too large for a request" : err_text(r));
 	} else {
-		r = sign(e);
+		r = enroll_sign(&s->e, buf_span(&request));
 	}
-	r = r == CLI_DONE ? find_identity(e) : r;
-	if (r == CLI_DONE && e->folder == NULL) {
-		r = make_folder(e, e->identity);
+	buf_release(&request);
+	return r;
+}
+
+static int
+make(struct single *s)
+{
+	const char *folder = cli_option(s->e.cli, "out", 0);
+	bool key_made = false;
+	int r;
+
+	if (s->key != NULL) {
+		/* The key may be meant to lie in the folder: that comes first. */
+		r = enroll_make_folder(&s->e, ".", folder);
+		r = r == 0 ? enroll_make_key(&s->e, s->key) : r;
+		key_made = r == 0;
+	} else {
+		r = sign(s);
 	}
-	r = r == CLI_DONE ? enter(e) : r;
-	if (r != CLI_DONE && e->key_made) {
-		unlink(e->key); /* of no use: nothing knows it */
+	r = r == 0 ? enroll_find_identity(&s->e) : r;
+	if (r == 0 && s->e.folder == NULL) {
+		r = enroll_make_folder(&s->e, ".", folder);
 	}
-	r = r == CLI_DONE ? write_files(e) : r;
-	return r == CLI_DONE ? report(e) : r;
+	r = r == 0 ? enroll_register(&s->e) : r;
+	if (r != 0 && key_made) {
+		unlink(s->key); /* of no use: nothing knows it */
+	}
+	return r == 0 ? enroll_write_files(&s->e) : r;
 }
 
 int
 enroll_run(struct cli *cli)
 {
-	struct enroll e = { .cli = cli, .days = DEVICE_DAYS };
-	int r = check_options(&e);
+	struct single s = { .csr = NULL };
+	int r;
 
-	if (r == CLI_DONE) {
-		r = cli_register(cli, REG_WRITE, &e.reg);
+	if (cli_option(cli, "csr-dir", 0) != NULL) {
+		return enroll_directory_run(cli);
 	}
+	r = check_options(cli, &s);
+	r = r == CLI_DONE ? enroll_open(cli, &s.e) : r;
 	if (r != CLI_DONE) {
 		return r;
 	}
-	r = run(&e);
-	reg_close(e.reg);
-	pki_issued_free(&e.issued);
-	free(e.pki);
-	free(e.folder);
-	free(e.certificate);
-	free(e.ca);
+	r = make(&s);
+	r = r < 0 ? cli_fail(cli, r, "%s", s.e.why) : report(&s);
+	enroll_close(&s.e);
 	return r;
 }

@@ -38,7 +38,7 @@ help_overview(FILE *out)
 		char text[64];
 
 		snprintf(text, sizeof text, "%s %s", c->name, c->arguments);
-		fprintf(out, "  %-22s  %s\n", text, c->summary);
+		fprintf(out, "  %-32s  %s\n", text, c->summary);
 	}
 	fputs("\nOptions:\n", out);
 	print_options(global_options, out);
@@ -80,8 +80,9 @@ help_run(struct cli *cli)
 		help_overview(cli->out);
 		return CLI_DONE;
 	}
-	snprintf(name, sizeof name, "%s%s%s", cli->word[0], cli->words == 2 ? " " : "",
-	         cli->words == 2 ? cli->word[1] : "");
+	snprintf(name, sizeof name, "%s%s%s%s%s", cli->word[0], cli->words > 1 ? " " : "",
+	         cli->words > 1 ? cli->word[1] : "", cli->words > 2 ? " " : "",
+	         cli->words > 2 ? cli->word[2] : "");
 	command = cli_find_command(name);
 	if (command == NULL) {
 		cli_note(cli, "there is no command %s; see gatewayctl --help", name);

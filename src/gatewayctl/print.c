@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "print.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "text.h"
@@ -24,6 +25,8 @@ print_cell(const struct doc *value, enum print_as as)
 		return strdup(text_bytes(number, text));
 	case PRINT_DATE:
 		return strdup(text_date(number, text));
+	case PRINT_DAY:
+		return strdup(number == 0 ? "1970-01-01" : text_date(number, text));
 	case PRINT_AGO:
 		return strdup(text_ago(number, text));
 	case PRINT_WHEN:
@@ -83,44 +86,100 @@ count_columns(const struct column *columns)
 	return n;
 }
 
-/* rows x n cells, the titles first; a cell for which memory was short is "". */
-static char **
-make_cells(const struct doc *rows, const struct column *columns, size_t n)
-{
-	char **cell = calloc((doc_count(rows) + 1) * n, sizeof *cell);
+struct table {
+	const struct column *columns;
+	size_t n;          /* columns */
+	size_t *width;
+	struct buf cells;  /* each with a NUL, row by row */
+	bool failed;
+};
 
-	for (size_t c = 0; cell != NULL && c < n; c++) {
-		cell[c] = strdup(columns[c].title);
-		for (size_t r = 0; r < doc_count(rows); r++) {
-			cell[(r + 1) * n + c] =
-			        print_cell(doc_get(doc_at(rows, r), columns[c].key), columns[c].as);
-		}
+static void
+add_cell(struct table *table, size_t column, const char *cell)
+{
+	size_t own = text_width(cell);
+
+	table->width[column] = own > table->width[column] ? own : table->width[column];
+	if (buf_append(&table->cells, span_of(cell, strlen(cell) + 1)) < 0) {
+		table->failed = true;
 	}
-	return cell;
+}
+
+struct table *
+table_new(const struct column *columns)
+{
+	struct table *table = calloc(1, sizeof *table);
+
+	if (table == NULL) {
+		return NULL;
+	}
+	table->columns = columns;
+	table->n = count_columns(columns);
+	table->width = calloc(table->n, sizeof *table->width);
+	if (table->width == NULL) {
+		free(table);
+		return NULL;
+	}
+	for (size_t c = 0; c < table->n; c++) {
+		add_cell(table, c, columns[c].title);
+	}
+	return table;
+}
+
+void
+table_add(struct table *table, const struct doc *row)
+{
+	for (size_t c = 0; c < table->n; c++) {
+		char *cell = print_cell(doc_get(row, table->columns[c].key), table->columns[c].as);
+
+		table->failed = table->failed || cell == NULL;
+		add_cell(table, c, cell != NULL ? cell : "");
+		free(cell);
+	}
+}
+
+void
+table_free(struct table *table)
+{
+	if (table != NULL) {
+		buf_release(&table->cells);
+		free(table->width);
+		free(table);
+	}
+}
+
+int
+table_print(struct table *table, FILE *out)
+{
+	struct span cells = buf_span(&table->cells);
+	const char *at = (const char *)cells.ptr, *end = at + cells.len;
+	int r = table->failed ? -ENOMEM : 0;
+
+	for (size_t i = 0; r == 0 && at < end; i++) {
+		size_t c = i % table->n;
+
+		put_cell(out, at, table->width[c], to_the_right(table->columns[c].as),
+		         c == table->n - 1);
+		at += strlen(at) + 1;
+	}
+	table_free(table);
+	return r;
 }
 
 void
 print_table(FILE *out, const struct doc *rows, const struct column *columns)
 {
-	size_t n = count_columns(columns);
-	size_t lines = doc_count(rows) + 1;
-	char **cell = make_cells(rows, columns, n);
-	size_t *width = calloc(n, sizeof *width);
+	struct table *table = table_new(columns);
 
-	for (size_t i = 0; cell != NULL && width != NULL && i < lines * n; i++) {
-		size_t own = cell[i] != NULL ? text_width(cell[i]) : 0;
-
-		width[i % n] = own > width[i % n] ? own : width[i % n];
+	if (table == NULL) {
+		return;
 	}
-	for (size_t i = 0; cell != NULL && width != NULL && i < lines * n; i++) {
-		put_cell(out, cell[i] != NULL ? cell[i] : "", width[i % n],
-		         to_the_right(columns[i % n].as), i % n == n - 1);
+	for (size_t r = 0; r < doc_count(rows); r++) {
+		table_add(table, doc_at(rows, r));
 	}
-	for (size_t i = 0; cell != NULL && i < lines * n; i++) {
-		free(cell[i]);
+	if (table_print(table, out) < 0) {
+		fputs("(no memory for the table)\n", out);
 	}
-	free(cell);
-	free(width);
 }
 
 void

@@ -12,6 +12,7 @@ enum print_as {
 	PRINT_NUMBER, /* to the right */
 	PRINT_BYTES,  /* "1.5 MiB", to the right */
 	PRINT_DATE,   /* seconds since 1970 as "2026-11-23" */
+	PRINT_DAY,    /* the same, but 0 is a date too: 1970-01-01 */
 	PRINT_AGO,    /* "3 min ago" */
 	PRINT_WHEN,   /* "2026-11-23 10:20 (3 min ago)" */
 	PRINT_YES_NO,
@@ -23,6 +24,17 @@ struct column {
 	enum print_as as;
 	bool optional;     /* left out of a record when the row has it not */
 };
+
+/*
+ * A table whose rows come one by one: only their cells are kept, until the
+ * width of each column is known.
+ */
+struct table;
+struct table *table_new(const struct column *columns); /* NULL: out of memory */
+void table_add(struct table *table, const struct doc *row);
+/* Print and free it. 0 or -ENOMEM (then nothing was printed). */
+int table_print(struct table *table, FILE *out) MUST_CHECK;
+void table_free(struct table *table); /* NULL is no fault */
 
 /* A list of maps, one row each, under a line of titles. */
 void print_table(FILE *out, const struct doc *rows, const struct column *columns);

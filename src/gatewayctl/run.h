@@ -12,6 +12,23 @@ int devices_show_run(struct cli *cli);
 int devices_remove_run(struct cli *cli);
 int label_run(struct cli *cli);
 int group_run(struct cli *cli);
+int strangers_run(struct cli *cli); /* devices --pending */
+int expiring_run(struct cli *cli);  /* devices --expiring */
+int approve_run(struct cli *cli);
+int renew_run(struct cli *cli);
+int audit_run(struct cli *cli);
+int certificate_show_run(struct cli *cli);
+int certificate_renew_run(struct cli *cli);
+int certificate_names_run(struct cli *cli);
+int certificate_names_add_run(struct cli *cli);
+int certificate_names_remove_run(struct cli *cli);
+int ca_show_run(struct cli *cli);
+int ca_import_run(struct cli *cli);
+int crl_show_run(struct cli *cli);
+int crl_export_run(struct cli *cli);
+int crl_import_run(struct cli *cli);
+int fleet_export_run(struct cli *cli);
+int fleet_apply_run(struct cli *cli);
 int revoke_run(struct cli *cli);
 int reinstate_run(struct cli *cli);
 int disconnect_run(struct cli *cli);
@@ -24,5 +41,9 @@ int topics_run(struct cli *cli);
 
 /* "name=value": the name as in ${label.NAME}, the value empty or fit for a topic. */
 bool label_valid(const char *text);
+/* Set a valid "name=value". */
+int label_set(struct reg *reg, const char *name, const char *text) MUST_CHECK;
+/* --group and --label of a command: CLI_DONE, or CLI_USAGE after a sentence. */
+int group_and_labels_check(struct cli *cli) MUST_CHECK;
 
 #endif

@@ -40,13 +40,27 @@ unsafe(uint32_t c)
 	       c == 0xfeff;
 }
 
+/* Most texts are: then there is nothing to escape, and a byte is a column. */
+static bool
+is_plain(const char *text)
+{
+	while (*text >= 0x20 && *text < 0x7f) {
+		text++;
+	}
+	return *text == '\0';
+}
+
 char *
 text_escape(const char *text, int keep_lines)
 {
 	size_t size = 0;
 	char *made = NULL;
-	FILE *out = open_memstream(&made, &size);
+	FILE *out;
 
+	if (is_plain(text)) {
+		return strdup(text);
+	}
+	out = open_memstream(&made, &size);
 	if (out == NULL) {
 		return NULL;
 	}
@@ -76,6 +90,9 @@ text_width(const char *text)
 {
 	size_t width = 0;
 
+	if (is_plain(text)) {
+		return strlen(text);
+	}
 	while (*text != '\0') {
 		uint32_t code;
 		size_t n = decode(text, &code);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the control socket can be asked. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,6 +27,23 @@ identity_argument(struct ctl_request *request, const struct doc *args, char *ide
 	}
 	snprintf(identity, REG_NAME_MAX + 1, "%s", text);
 	return true;
+}
+
+void
+daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
+             const char *device, const char *detail)
+{
+	uid_t uid = ctl_request_peer(request).uid;
+	const struct passwd *user = getpwuid(uid);
+	int rc = reg_actor(d->reg, uid, user != NULL ? user->pw_name : NULL);
+
+	if (rc == 0) {
+		rc = reg_audit_note(d->reg, action, device, detail);
+	}
+	if (rc != 0) {
+		log_warning(LOG_REGISTER, "the audit could not be written", log_str("action", action),
+		            log_str("reason", reg_error(d->reg)));
+	}
 }
 
 /* ---- status ------------------------------------------------------------------------- */
@@ -95,8 +113,11 @@ status(void *owner, struct ctl_request *request, const struct doc *args)
 {
 	struct daemon *d = owner;
 	struct doc *doc = doc_map();
+	int strangers = reg_stranger_count(d->reg);
+	char file[4096];
 
 	(void)args;
+	snprintf(file, sizeof file, "%s/register.db", d->boot->gateway.state_directory);
 	doc_set_text(doc, "version", PACKAGE_VERSION);
 	doc_set_int(doc, "pid", getpid());
 	doc_set_int(doc, "started", d->started);
@@ -106,7 +127,9 @@ status(void *owner, struct ctl_request *request, const struct doc *args)
 	doc_set_int(doc, "workers", d->worker_count);
 	doc_set(doc, "listeners", listeners_doc(d));
 	doc_set(doc, "broker", broker_doc(d));
-	doc_set_text(doc, "register", d->conf->gateway.state_directory);
+	doc_set_text(doc, "register", file);
+	doc_set_int(doc, "strangers", strangers > 0 ? strangers : 0);
+	doc_set_int(doc, "expiring", atomic_load(&d->expiring));
 	doc_set(doc, "metrics", metrics_doc(d));
 	ctl_reply(request, doc);
 }
@@ -146,6 +169,8 @@ session_doc(const struct session_view *v)
 	doc_set_text(doc, "cipher", v->cipher);
 	doc_set_text(doc, "server_name", v->server_name);
 	doc_set_bool(doc, "resumed", v->resumed);
+	doc_set_text(doc, "fingerprint", v->fingerprint);
+	doc_set_bool(doc, "grace", v->grace);
 	doc_set_int(doc, "keep_alive", v->keep_alive);
 	doc_set_bool(doc, "clean_start", v->clean_start);
 	doc_set_int(doc, "publish_up", (int64_t)v->publish_up);
@@ -198,6 +223,51 @@ sessions(void *owner, struct ctl_request *request, const struct doc *args)
 	gather_start(g, view_sessions, answer_sessions);
 }
 
+/* ---- device ---------------------------------------------------------------------------- */
+
+static void
+look_at_device(struct worker *worker, struct worker_call *call)
+{
+	struct gather_call *c = (struct gather_call *)call;
+	const char *identity = c->gather->identity;
+
+	c->count = worker_sessions(worker, identity);
+	if (c == &c->gather->call[0]) {
+		c->admitted = worker_standing(worker, identity, c->words);
+	}
+}
+
+static void
+answer_device(struct gather *g)
+{
+	struct doc *doc = doc_map();
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < g->calls; i++) {
+		count += g->call[i].count;
+	}
+	doc_set_text(doc, "identity", g->identity);
+	doc_set_int(doc, "sessions", count);
+	doc_set_bool(doc, "admitted", g->call[0].admitted);
+	doc_set_text(doc, "sentence", g->call[0].words);
+	ctl_reply(g->request, doc);
+}
+
+/* What would happen to it now: how gatewayctl proves what it has done. */
+static void
+device(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct gather *g = gather_new(owner, request);
+
+	if (g == NULL) {
+		out_of_memory(request);
+	} else if (!identity_argument(request, args, g->identity)) {
+		gather_free(g);
+	} else {
+		gather_start(g, look_at_device, answer_device);
+	}
+}
+
 /* ---- disconnect ------------------------------------------------------------------------ */
 
 static void
@@ -219,6 +289,9 @@ answer_disconnect(struct gather *g)
 	}
 	log_notice(LOG_CTL, "disconnect asked for", log_str("device", g->identity),
 	           log_int("sessions", count), log_int("uid", ctl_request_peer(g->request).uid));
+	if (count > 0) {
+		daemon_audit(g->daemon, g->request, "disconnect", g->identity, "");
+	}
 	doc_set_int(doc, "disconnected", count);
 	ctl_reply(g->request, doc);
 }
@@ -249,6 +322,7 @@ reload(void *owner, struct ctl_request *request, const struct doc *args)
 const struct ctl_command daemon_commands[] = {
 	{ "status", CTL_READ, status },
 	{ "sessions", CTL_READ, sessions },
+	{ "device", CTL_READ, device },
 	{ "disconnect", CTL_WRITE, disconnect },
 	{ "reload", CTL_WRITE, reload },
 	{ NULL, 0, NULL },

@@ -120,44 +120,11 @@ send_heartbeats(struct daemon *d)
 }
 
 static void
-recheck(struct worker *worker, struct worker_call *call)
-{
-	(void)call;
-	worker_recheck(worker);
-}
-
-static void
-nothing(struct gather *g)
-{
-	(void)g;
-}
-
-static void
-look_at_register(struct daemon *d)
-{
-	uint64_t generation = reg_generation(d->reg);
-	struct gather *g;
-
-	if (sightings_write(d->shared.sightings, d->reg) != 0) {
-		log_warning(LOG_REGISTER, "sightings of devices could not be written",
-		            log_str("reason", reg_error(d->reg)));
-	}
-	if (generation == d->generation) {
-		return;
-	}
-	g = gather_new(d, NULL);
-	if (g != NULL) { /* else the next tick tries again */
-		d->generation = generation;
-		gather_start(g, recheck, nothing);
-	}
-}
-
-static void
 tick(void *owner)
 {
 	struct daemon *d = owner;
 
-	look_at_register(d);
+	upkeep_tick(d);
 	send_heartbeats(d);
 	loop_timer_start(&d->tick, TICK_MS);
 }
@@ -216,9 +183,13 @@ on_hangup(void *owner, int signum)
 /* ---- beginning ------------------------------------------------------------------------- */
 
 static int
-fail(const char *what, const char *why)
+fail(struct daemon *d, const char *what, const char *why)
 {
 	log_error(LOG_MAIN, what, log_str("reason", why));
+	if (d->ctl != NULL) {
+		/* No loop runs any more; what counts is that the socket's file goes. */
+		ctl_server_close(d->ctl, NULL, NULL);
+	}
 	return EXIT_FAILURE;
 }
 
@@ -251,6 +222,9 @@ make_shared(struct daemon *d, char *why)
 	}
 	if (rc == 0) {
 		rc = sightings_new(&d->shared.sightings);
+	}
+	if (rc == 0) {
+		rc = strangers_new(&d->shared.strangers);
 	}
 	if (rc == 0) {
 		rc = tls_shared_new(c->tls.session_cache, c->tls.session_lifetime, &d->shared.tls);
@@ -333,7 +307,8 @@ release(struct daemon *d)
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_join(d->worker[i]);
 	}
-	if (sightings_write(d->shared.sightings, d->reg) != 0) {
+	if (sightings_write(d->shared.sightings, d->reg) != 0 ||
+	    strangers_write(d->shared.strangers, d->reg) != 0) {
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
@@ -343,6 +318,7 @@ release(struct daemon *d)
 	loop_free(d->loop);
 	reg_close(d->reg);
 	tls_shared_free(d->shared.tls);
+	strangers_free(d->shared.strangers);
 	sightings_free(d->shared.sightings);
 	newest_free(d->shared.newest);
 	budget_free(d->shared.budget);
@@ -362,28 +338,29 @@ daemon_run(struct daemon *d, const char *file)
 	d->file = file;
 	d->started = clock_wall();
 	if (conf_load(file, true, conf_report_print, stderr, &d->conf) != 0) {
-		return fail("the configuration is not valid", file);
+		return fail(d, "the configuration is not valid", file);
 	}
 	d->boot = conf_ref(d->conf);
 	log_setup((enum log_level)d->conf->log_level, NULL, NULL);
 	if (make_shared(d, why) != 0) {
-		return fail("cannot start", why);
+		return fail(d, "cannot start", why);
 	}
 	/* First of all that others can see: it tells whether we run already. */
 	if (ctl_server_open(d->loop, d->conf->gateway.control_socket, daemon_commands, d, &d->ctl,
 	                    why) != 0) {
-		return fail("cannot open the control socket", why);
+		return fail(d, "cannot open the control socket", why);
 	}
 	if (make_workers(d, why) != 0) {
-		return fail("cannot start", why);
+		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {
-		return fail("cannot start", "signals cannot be watched");
+		return fail(d, "cannot start", "signals cannot be watched");
 	}
 	if (d->conf->metrics.address != NULL && metrics_http_open(d, &d->metrics, why) != 0) {
-		return fail("cannot serve metrics", why);
+		return fail(d, "cannot serve metrics", why);
 	}
 	loop_timer_start(&d->tick, TICK_MS);
+	upkeep_begin(d);
 	tell_ready(d);
 	loop_run(d->loop);
 	release(d);

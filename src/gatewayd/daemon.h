@@ -6,6 +6,8 @@
 #ifndef GATEWAY_GATEWAYD_DAEMON_H
 #define GATEWAY_GATEWAYD_DAEMON_H
 
+#include <stdatomic.h>
+
 #include "ctl/server.h"
 #include "gatewayd/metrics_http.h"
 #include "register/reg.h"
@@ -22,6 +24,9 @@ struct daemon {
 	uint16_t *port;    /* bound, one per listener of it */
 	struct reg *reg;
 	uint64_t generation; /* of the register, at the last look */
+	uint64_t hourly_at, daily_at; /* clock_ms() of the next ones */
+	_Atomic int64_t expiring;        /* devices, within UPKEEP_EXPIRING_DAYS */
+	_Atomic int64_t crl_next_update; /* the first of all lists; 0: none */
 	struct ctl_server *ctl;
 	struct metrics_http *metrics;
 	struct loop_timer tick;
@@ -45,6 +50,8 @@ struct gather_call {
 	/* Answers of one worker; what is used depends on the question. */
 	struct session_list list;
 	unsigned count;
+	bool admitted;
+	char words[WORKER_STANDING_SIZE];
 	struct tls_context *tls;
 	int rc;
 };
@@ -68,9 +75,22 @@ void gather_start(struct gather *g, void (*run)(struct worker *worker, struct wo
 /* For one that is not to be started. */
 void gather_free(struct gather *g);
 
+/* ---- upkeep (upkeep.c) ---------------------------------------------------------------- */
+
+#define UPKEEP_EXPIRING_DAYS 30
+#define UPKEEP_CRL_DAYS 7
+
+/* Every half second: what workers collected, and what others changed. */
+void upkeep_tick(struct daemon *d);
+/* At the start and after a reload: permissions of files, dates that end soon. */
+void upkeep_begin(struct daemon *d);
+
 /* ---- commands ------------------------------------------------------------------------- */
 
 extern const struct ctl_command daemon_commands[];
+/* Write into the register's audit who asked for what; device NULL: none. */
+void daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
+                  const char *device, const char *detail);
 /* Read the file again; request is NULL for SIGHUP. */
 void daemon_reload(struct daemon *d, struct ctl_request *request);
 

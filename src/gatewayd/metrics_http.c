@@ -34,6 +34,19 @@ write_metrics(const struct daemon *d, FILE *text)
 	        "# HELP gateway_broker_up whether the last dial to the broker succeeded\n"
 	        "# TYPE gateway_broker_up gauge\ngateway_broker_up %d\n",
 	        broker.state == BROKER_UP);
+	fprintf(text,
+	        "# HELP gateway_certificates_expiring enrolled devices whose certificate ends "
+	        "within 30 days\n"
+	        "# TYPE gateway_certificates_expiring gauge\ngateway_certificates_expiring %lld\n",
+	        (long long)atomic_load(&d->expiring));
+	if (atomic_load(&d->crl_next_update) != 0) {
+		fprintf(text,
+		        "# HELP gateway_crl_next_update_seconds when the first revocation list is "
+		        "out of date, in seconds since 1970\n"
+		        "# TYPE gateway_crl_next_update_seconds gauge\n"
+		        "gateway_crl_next_update_seconds %lld\n",
+		        (long long)atomic_load(&d->crl_next_update));
+	}
 	fprintf(text, "# HELP gateway_info version of the gateway\n# TYPE gateway_info gauge\n"
 	              "gateway_info{version=\"" PACKAGE_VERSION "\"} 1\n");
 }

@@ -74,12 +74,15 @@ swapped(struct gather *g)
 	for (unsigned i = 0; i < g->calls; i++) {
 		ended += g->call[i].count;
 	}
+	/* Until the last worker had the new CA, handshakes with the old one made sessions. */
+	tls_shared_forget_all(d->shared.tls);
 	log_notice(LOG_MAIN, "reloaded", log_str("configuration", d->file),
 	           log_int("sessions_closed", ended));
 	notify_ready();
 	doc_set(reply, "changed", g->doc);
 	doc_set_int(reply, "sessions_closed", ended);
 	if (g->request != NULL) {
+		daemon_audit(d, g->request, "reload", NULL, d->file);
 		ctl_reply(g->request, reply);
 	} else {
 		doc_free(reply);
@@ -90,9 +93,7 @@ swapped(struct gather *g)
 static int
 make_contexts(struct gather *g, char *why)
 {
-	const struct conf *c = g->conf;
-	struct tls_settings settings = { .certificate = c->tls.certificate, .key = c->tls.key,
-		.ca = c->tls.ca, .crl = c->tls.crl, .min_version = c->tls.min_version };
+	struct tls_settings settings = worker_tls_settings(g->conf);
 
 	for (unsigned i = 0; i < g->calls; i++) {
 		int rc = worker_tls_context(g->daemon->worker[i], &settings, &g->call[i].tls, why);
@@ -120,6 +121,7 @@ swap(struct daemon *d, struct gather *g)
 	                 conf->limits.connections_per_address);
 	/* The CA may be another one: every session has to show its certificate again. */
 	tls_shared_forget_all(d->shared.tls);
+	upkeep_begin(d);
 	gather_start(g, take_over, swapped);
 }
 

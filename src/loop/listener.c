@@ -161,23 +161,20 @@ parse_address(const char *address, uint16_t port, struct sockaddr_storage *out, 
 }
 
 static int
-bind_and_listen(int fd, const struct sockaddr_storage *at, socklen_t len, unsigned backlog)
+bind_to(int fd, const struct sockaddr_storage *at, socklen_t len, bool shared)
 {
 	static const int on = 1;
 	static const int off = 0;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)) {
 		return -errno;
 	}
 	if (at->ss_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0) {
 		return -errno;
 	}
-	if (bind(fd, (const struct sockaddr *)at, len) < 0 || listen(fd, (int)backlog) < 0) {
-		return -errno;
-	}
-	return 0;
+	return bind(fd, (const struct sockaddr *)at, len) < 0 ? -errno : 0;
 }
 
 static int
@@ -213,8 +210,9 @@ hint(int error)
 	}
 }
 
+/* shared: with SO_REUSEPORT. */
 static int
-open_socket(const char *address, uint16_t port, unsigned backlog, int *out, uint16_t *bound)
+bound_socket(const char *address, uint16_t port, bool shared, int *out)
 {
 	struct sockaddr_storage at;
 	socklen_t len;
@@ -228,16 +226,39 @@ open_socket(const char *address, uint16_t port, unsigned backlog, int *out, uint
 	if (fd < 0) {
 		return -errno;
 	}
-	rc = bind_and_listen(fd, &at, len, backlog);
-	if (rc == 0) {
-		rc = bound_port(fd, bound);
-	}
+	rc = bind_to(fd, &at, len, shared);
 	if (rc < 0) {
 		close(fd);
 		return rc;
 	}
 	*out = fd;
 	return 0;
+}
+
+static int
+open_socket(const char *address, uint16_t port, unsigned backlog, int *out, uint16_t *bound)
+{
+	int fd;
+	int rc = bound_socket(address, port, true, &fd);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = listen(fd, (int)backlog) < 0 ? -errno : bound_port(fd, bound);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	*out = fd;
+	return 0;
+}
+
+static int
+say_why(char *why, const char *address, uint16_t port, int rc)
+{
+	snprintf(why, WHY_SIZE, "cannot listen on %s port %u: %s (%s)", address, (unsigned)port,
+	         err_text(rc), hint(rc));
+	return rc;
 }
 
 static void
@@ -327,11 +348,22 @@ listener_open(struct loop *loop, const char *address, uint16_t port, unsigned ba
 		}
 	}
 	if (rc < 0) {
-		snprintf(why, WHY_SIZE, "cannot listen on %s port %u: %s (%s)", address,
-		         (unsigned)port, err_text(rc), hint(rc));
-		return rc;
+		return say_why(why, address, port, rc);
 	}
 	*bound = at;
+	return 0;
+}
+
+int
+listener_probe(const char *address, uint16_t port, char *why)
+{
+	int fd;
+	int rc = bound_socket(address, port, false, &fd);
+
+	if (rc < 0) {
+		return say_why(why, address, port, rc);
+	}
+	close(fd);
 	return 0;
 }
 

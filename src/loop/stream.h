@@ -150,6 +150,12 @@ int listener_open(struct loop *loop, const char *address, uint16_t port, unsigne
                   const struct listener_calls *calls, void *owner, struct listener **out,
                   uint16_t *bound, char *why) MUST_CHECK;
 /*
+ * Is the port free? SO_REUSEPORT would let a second process of the same user
+ * in beside the first, and each would get a part of the connections. Asked
+ * once, before the first listener_open(). why as there.
+ */
+int listener_probe(const char *address, uint16_t port, char *why) MUST_CHECK;
+/*
  * Put the waiting connection into a stream made by stream_init(). On failure
  * the stream must still be closed.
  */

@@ -118,6 +118,18 @@ void pki_issued_free(struct pki_issued *issued);
  */
 int pki_sign_request(const char *folder, struct span request, const char *name, unsigned days,
                      struct pki_issued *out, char *why) MUST_CHECK;
+/* What a request says, checked as pki_sign_request() does; nothing is signed. */
+struct pki_request_info {
+	char fingerprint[PKI_FINGERPRINT_SIZE];
+	char name[257]; /* its common name; "" none that a device may have */
+};
+int pki_request_about(struct span request, struct pki_request_info *out, char *why) MUST_CHECK;
+/*
+ * A new certificate for the key of a certificate (PEM or DER): the way to
+ * renew when nobody has the request any more. `name` NULL: the same name.
+ */
+int pki_renew_device(const char *folder, const char *cert_file, const char *name, unsigned days,
+                     struct pki_issued *out, char *why) MUST_CHECK;
 /* A new P-256 key, written to key_file (0600, must not exist), and its certificate. */
 int pki_make_device(const char *folder, const char *name, const char *key_file, unsigned days,
                     struct pki_issued *out, char *why) MUST_CHECK;

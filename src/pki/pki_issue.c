@@ -264,3 +264,79 @@ pki_make_device(const char *folder, const char *name, const char *key_file, unsi
 	ERR_clear_error();
 	return rc;
 }
+
+int
+pki_renew_device(const char *folder, const char *cert_file, const char *name, unsigned days,
+		 struct pki_issued *out, char *why)
+{
+	struct pki_ca ca = { 0 };
+	struct order order = { .ca = &ca, .days = days };
+	struct pki_cert *cert = NULL;
+	X509 *x509 = NULL;
+	int rc = pki_x509_read(cert_file, &x509, why);
+
+	if (rc == 0) {
+		rc = pki_cert_of(x509, NULL, &cert);
+		rc = rc == 0 ? 0 : pki_fail(why, rc, "Cannot read %s: %s.", cert_file, err_text(rc));
+	}
+	if (rc == 0) {
+		order.name = name != NULL ? span_str(name) : cert->cn;
+		order.key = X509_get0_pubkey(x509);
+		rc = pki_name_check(order.name, why);
+	}
+	if (rc == 0) {
+		rc = pki_ca_load(folder, &ca, why);
+	}
+	if (rc == 0) {
+		rc = order.key != NULL ? issue(&order, out, why)
+				       : pki_fail(why, ERR_MALFORMED,
+						  "The key in %s cannot be read.", cert_file);
+	}
+	pki_ca_free(&ca);
+	pki_cert_free(cert);
+	X509_free(x509);
+	ERR_clear_error();
+	return rc;
+}
+
+/* As in struct pki_cert: SHA-256 of the SubjectPublicKeyInfo. */
+static int
+fingerprint_of(EVP_PKEY *key, char *text)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	unsigned char *der = NULL;
+	unsigned hash_len = 0;
+	int len = i2d_PUBKEY(key, &der);
+	int ok = len > 0 && EVP_Digest(der, (size_t)len, hash, &hash_len, EVP_sha256(), NULL) == 1;
+
+	OPENSSL_free(der);
+	for (unsigned i = 0; ok && i < hash_len; i++) {
+		snprintf(text + 2 * (size_t)i, 3, "%02x", hash[i]);
+	}
+	return ok ? 0 : ERR_CRYPTO;
+}
+
+int
+pki_request_about(struct span text, struct pki_request_info *out, char *why)
+{
+	struct pki_request request = { 0 };
+	struct buf cn = { 0 };
+	struct span name;
+	int rc = pki_request_read(text, &request, why);
+
+	if (rc == 0) {
+		rc = fingerprint_of(request.key, out->fingerprint);
+		rc = rc == 0 ? 0 : pki_fail(why, rc, "The key of the request cannot be read.");
+	}
+	if (rc == 0) {
+		out->name[0] = '\0';
+		if (name_of_request(&request, &cn, &name, NULL) == 0 &&
+		    pki_name_check(name, NULL) == 0) {
+			snprintf(out->name, sizeof out->name, "%.*s", SPAN_ARG(name));
+		}
+	}
+	pki_request_free(&request);
+	buf_release(&cn);
+	ERR_clear_error();
+	return rc;
+}

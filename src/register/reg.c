@@ -162,8 +162,9 @@ run_text(struct reg *reg, const char *sql)
 	return rc == SQLITE_OK ? 0 : reg_failed(reg, rc);
 }
 
-int
-reg_change_begin(struct reg *reg, bool durable)
+/* BEGIN, with the right care for the disk. */
+static int
+begin(struct reg *reg, bool durable)
 {
 	int rc = 0;
 
@@ -185,18 +186,85 @@ reg_change_begin(struct reg *reg, bool durable)
 	return rc != 0 ? rc : run_text(reg, "BEGIN IMMEDIATE");
 }
 
-int
-reg_end(struct reg *reg, int rc)
+static void
+roll_back(struct reg *reg)
 {
-	if (rc == 0) {
-		rc = run_text(reg, "COMMIT");
-		reg->stale = true;
-	}
-	if (rc != 0 && sqlite3_get_autocommit(reg->db) == 0) {
-		/* Some failures have rolled back already; the sentence stays the first one. */
+	/* Some failures have rolled back already; the sentence stays the first one. */
+	if (sqlite3_get_autocommit(reg->db) == 0) {
 		(void)sqlite3_exec(reg->db, "ROLLBACK", NULL, NULL, NULL);
 	}
+}
+
+int
+reg_write_begin(struct reg *reg, bool durable)
+{
+	return reg->outer ? run_text(reg, "SAVEPOINT part") : begin(reg, durable);
+}
+
+int
+reg_write_end(struct reg *reg, int rc)
+{
+	if (!reg->outer) {
+		if (rc == 0) {
+			rc = run_text(reg, "COMMIT");
+			reg->stale = true;
+		}
+		if (rc != 0) {
+			roll_back(reg);
+		}
+	} else if (rc == 0) {
+		rc = run_text(reg, "RELEASE part");
+	} else if (sqlite3_get_autocommit(reg->db) == 0) {
+		(void)sqlite3_exec(reg->db, "ROLLBACK TO part; RELEASE part", NULL, NULL, NULL);
+	}
 	return rc;
+}
+
+int
+reg_change_begin(struct reg *reg)
+{
+	if (!reg->acting) {
+		snprintf(reg->error, sizeof reg->error,
+			 "Nobody was named who answers for the change.");
+		return ERR_DENIED;
+	}
+	return reg_write_begin(reg, true);
+}
+
+int
+reg_begin(struct reg *reg)
+{
+	int rc = reg->outer ? ERR_PROTOCOL : begin(reg, true);
+
+	reg->outer = reg->outer || rc == 0;
+	return rc;
+}
+
+int
+reg_commit(struct reg *reg)
+{
+	int rc = ERR_PROTOCOL;
+
+	if (reg->outer) {
+		reg->outer = false;
+		reg->stale = true;
+		/* A full disk may have rolled it all back before. */
+		rc = run_text(reg, "COMMIT");
+		if (rc != 0) {
+			roll_back(reg);
+		}
+	}
+	return rc;
+}
+
+void
+reg_rollback(struct reg *reg)
+{
+	if (reg->outer) {
+		reg->outer = false;
+		reg->stale = true;
+		roll_back(reg);
+	}
 }
 
 static bool
@@ -382,6 +450,7 @@ reg_close(struct reg *reg)
 	if (reg == NULL) {
 		return;
 	}
+	reg_rollback(reg);
 	for (size_t i = 0; i < REG_SQL_COUNT; i++) {
 		sqlite3_finalize(reg->statements[i]);
 	}

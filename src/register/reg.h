@@ -17,9 +17,9 @@
 
 #define REG_NAME_MAX 512
 #define REG_WHY_SIZE 256
+#define REG_REASON_SIZE 32 /* "cessationOfOperation" and its like */
 
-#define REG_STATE_LIST(X)    \
-	X(PENDING, "pending") \
+#define REG_STATE_LIST(X)       \
 	X(ENROLLED, "enrolled") \
 	X(REVOKED, "revoked")
 
@@ -72,6 +72,9 @@ struct reg_device {
 	char last_address[64];
 	char last_failure[256]; /* sentence; "" none */
 	int64_t last_failure_at;
+	int64_t revoked_at; /* 0 when it is not revoked */
+	char revoked_reason[REG_REASON_SIZE];
+	bool approved; /* its self-signed certificate is let in, by its key */
 };
 
 /*
@@ -84,21 +87,39 @@ int reg_find_fingerprint(struct reg *reg, const char *fingerprint,
 /*
  * Enrol: insert or, for the same key, renew (dates, serial, hash, state
  * enrolled, group when not empty). *renewed says which. ERR_EXISTS: the name
- * is known with another key and replace is false. A name that is pending
+ * is known with another key and replace is false. A name that is known
  * without a key takes the key; that is no renewal. The certificate (unless
- * its hash is "") is recorded in the list of certificates issued.
- * An empty group leaves the group as it is.
+ * its hash is "") is recorded in the list of certificates issued; those of a
+ * key that was replaced are revoked there as superseded. An empty group
+ * leaves the group as it is.
  */
 int reg_enrol(struct reg *reg, const struct reg_device *device, bool replace,
               bool *renewed) MUST_CHECK;
+/* As reg_revoke() without a reason, or reg_reinstate(). */
 int reg_set_state(struct reg *reg, struct span name, enum reg_state state) MUST_CHECK;
 /*
  * Lock a device out, with a reason of RFC 5280 5.3.1 ("keyCompromise",
  * "cessationOfOperation", ..., or "unspecified"), and record its certificates
- * as revoked at that time for the CRL. ERR_NOT_FOUND, ERR_MALFORMED (reason).
+ * as revoked at that time for the CRL. A stranger with a certificate of a
+ * trusted CA can be locked out by its name, too: it becomes a revoked device.
+ * ERR_NOT_FOUND, ERR_MALFORMED (reason).
  */
 int reg_revoke(struct reg *reg, struct span name, const char *reason) MUST_CHECK;
 int reg_reinstate(struct reg *reg, struct span name) MUST_CHECK;
+/*
+ * The fingerprint of every key of the devices that were revoked after that
+ * generation (reinstated since or not). each() must not write through the
+ * handle, and returns 0 to go on.
+ */
+int reg_revoked_since(struct reg *reg, uint64_t generation,
+                      int (*each)(void *owner, const char *fingerprint), void *owner) MUST_CHECK;
+/*
+ * Enrolled devices whose certificate ends before that time, the first to end
+ * first; those that ended before `from` are left out. each() as above.
+ */
+int reg_expiring_each(struct reg *reg, int64_t from, int64_t before,
+                      int (*each)(void *owner, const char *name, int64_t not_after),
+                      void *owner) MUST_CHECK;
 int reg_set_group(struct reg *reg, struct span name, const char *group) MUST_CHECK;
 int reg_remove(struct reg *reg, struct span name) MUST_CHECK;
 /*
@@ -116,6 +137,8 @@ struct reg_certificate {
 	char serial[65];
 	char fingerprint[65];
 	int64_t not_before, not_after, issued_at;
+	int64_t revoked_at; /* 0: good */
+	char revoked_reason[REG_REASON_SIZE];
 };
 
 /*
@@ -137,9 +160,8 @@ int reg_label_each(struct reg *reg, struct span name,
                    void *owner) MUST_CHECK;
 
 /*
- * Many sightings in one transaction (the control thread collects them). A
- * name that is not known is noted as pending, without a key; of those that
- * were refused at most 1,000.
+ * Many sightings in one transaction (the control thread collects them).
+ * Names that are not known are left out: those are strangers.
  */
 struct reg_sighting {
 	char name[REG_NAME_MAX + 1];
@@ -171,16 +193,25 @@ struct reg_stranger {
 };
 #define REG_STRANGERS_MAX 500 /* of each kind */
 
-/* Note a visit, many in one transaction. Does not bump the generation. */
+/*
+ * Note visits, many in one transaction. Of each the fields up to not_after
+ * count, last_at (the time of the visit) and count (how many visits it stands
+ * for, 0 is 1). Does not bump the generation.
+ */
 int reg_note_strangers(struct reg *reg, const struct reg_stranger *list, size_t count) MUST_CHECK;
 /* Newest visit first. each() returns 0 to go on. */
 int reg_stranger_each(struct reg *reg, int (*each)(void *owner, const struct reg_stranger *s),
                       void *owner) MUST_CHECK;
+/* How many there are, or ERR_DATABASE. */
+int reg_stranger_count(struct reg *reg) MUST_CHECK;
 /*
  * Let a stranger in: it becomes an enrolled device of that name (NULL: its
- * own) known by its key. ERR_NOT_FOUND, ERR_EXISTS (the name belongs to
- * another key), ERR_UNSAFE (no usable name), ERR_AMBIGUOUS (fingerprint given
- * as a prefix of at least 8 digits that fits several).
+ * own) known by its key, and is no stranger any more. A self-signed one is
+ * marked as approved. ERR_NOT_FOUND, ERR_EXISTS (the name belongs to another
+ * key, the key to another name, or the device is revoked), ERR_UNSAFE (no
+ * name; whether a name given is safe in topics is the caller's to check),
+ * ERR_AMBIGUOUS (fingerprint given as a prefix of at least 8 digits that fits
+ * several).
  */
 int reg_approve(struct reg *reg, const char *fingerprint, const char *name,
                 struct reg_device *out) MUST_CHECK;
@@ -189,8 +220,9 @@ int reg_approve(struct reg *reg, const char *fingerprint, const char *name,
 
 /*
  * Who works with this handle: every change of devices is then recorded in the
- * same transaction. Texts are copied. Without it nothing can be changed but
- * sightings, strangers and subscriptions.
+ * same transaction. Texts are copied; a user "" or NULL shows as the number.
+ * Without it nothing can be changed but sightings, strangers and
+ * subscriptions: ERR_DENIED.
  */
 int reg_actor(struct reg *reg, unsigned uid, const char *user) MUST_CHECK;
 
@@ -202,19 +234,30 @@ struct reg_audit {
 	char device[REG_NAME_MAX + 1];
 	char detail[512];
 };
-/* Newest first; device NULL: all; since 0: from the beginning. */
+/*
+ * Newest first; device NULL: all; since 0: from the beginning. each() returns
+ * 0 to go on, and may use the handle.
+ */
 int reg_audit_each(struct reg *reg, const char *device, int64_t since,
                    int (*each)(void *owner, const struct reg_audit *entry),
                    void *owner) MUST_CHECK;
-/* Record what is not a change of the register (disconnect, reload, CA import). */
+/*
+ * Record what is not a change of the register (disconnect, reload, CA
+ * import). device NULL: none.
+ */
 int reg_audit_note(struct reg *reg, const char *action, const char *device,
                    const char *detail) MUST_CHECK;
 
 /* ---- one transaction around several changes (fleet files) --------------------------------- */
 
+/*
+ * Nobody else can write until its end. A change that fails inside leaves no
+ * trace, and the transaction goes on. ERR_PROTOCOL when one is open already.
+ */
 int reg_begin(struct reg *reg) MUST_CHECK;
+/* When it fails, nothing has changed. */
 int reg_commit(struct reg *reg) MUST_CHECK;
-void reg_rollback(struct reg *reg);
+void reg_rollback(struct reg *reg); /* nothing when none is open */
 
 /* ---- subscriptions of persistent sessions --------------------------------------------- */
 

@@ -33,6 +33,9 @@ read_device(sqlite3_stmt *s, struct reg_device *out)
 	reg_column_copy(s, 11, out->last_address, sizeof out->last_address);
 	reg_column_copy(s, 12, out->last_failure, sizeof out->last_failure);
 	out->last_failure_at = sqlite3_column_int64(s, 13);
+	out->revoked_at = sqlite3_column_int64(s, 14);
+	reg_column_copy(s, 15, out->revoked_reason, sizeof out->revoked_reason);
+	out->approved = sqlite3_column_int(s, 16) == 1;
 }
 
 static int
@@ -120,28 +123,61 @@ write_certificate(struct reg *reg, const struct reg_device *d)
 	return rc < 0 ? rc : 0;
 }
 
+/* The certificates of a key that was replaced are good no more. */
 static int
-enrol(struct reg *reg, const struct reg_device *device, bool replace, bool *renewed)
+supersede(struct reg *reg, const struct reg_device *d)
+{
+	sqlite3_stmt *s = reg_statement(reg, REG_SQL_SUPERSEDE);
+	int rc;
+
+	if (s == NULL) {
+		return ERR_DATABASE;
+	}
+	reg_bind_string(s, 1, d->name);
+	reg_bind_string(s, 2, d->fingerprint);
+	(void)sqlite3_bind_int64(s, 3, clock_wall());
+	rc = reg_run(reg, s);
+	return rc < 0 ? rc : 0;
+}
+
+int
+reg_enrol_within(struct reg *reg, const struct reg_device *device, bool replace, bool *renewed,
+		 bool *replaced)
 {
 	struct reg_device known;
 	int rc = reg_find(reg, span_str(device->name), &known);
-	/* A name that was only seen so far has no key to be taken from it. */
 	bool had_key = rc == 0 && known.fingerprint[0] != '\0';
 
 	if (rc != 0 && rc != ERR_NOT_FOUND) {
 		return rc;
 	}
-	if (had_key && strcmp(known.fingerprint, device->fingerprint) != 0 && !replace) {
+	*replaced = had_key && strcmp(known.fingerprint, device->fingerprint) != 0;
+	*renewed = had_key;
+	if (*replaced && !replace) {
 		return ERR_EXISTS;
 	}
 	rc = write_device(reg, rc == 0 ? REG_SQL_RENEW : REG_SQL_INSERT, device);
 	if (rc == 0) {
 		rc = write_certificate(reg, device);
 	}
-	if (rc == 0) {
-		*renewed = had_key;
+	if (rc == 0 && *replaced) {
+		rc = supersede(reg, device);
 	}
-	return rc;
+	return rc != 0 ? rc : reg_stranger_gone(reg, device->fingerprint);
+}
+
+static int
+enrol(struct reg *reg, const struct reg_device *device, bool replace, bool *renewed)
+{
+	bool replaced;
+	int rc = reg_enrol_within(reg, device, replace, renewed, &replaced);
+
+	return rc != 0 ? rc :
+	                 reg_audit(reg, replaced ? "replace" : *renewed ? "renew" : "enroll",
+	                           span_str(device->name), "key %.16s, certificate %s%s%s",
+	                           device->fingerprint,
+	                           device->serial[0] != '\0' ? device->serial : "none",
+	                           device->group[0] != '\0' ? ", group " : "", device->group);
 }
 
 int
@@ -153,9 +189,9 @@ reg_enrol(struct reg *reg, const struct reg_device *device, bool replace, bool *
 	if (device->name[0] == '\0') {
 		return ERR_UNSAFE;
 	}
-	rc = reg_change_begin(reg, true);
+	rc = reg_change_begin(reg);
 	if (rc == 0) {
-		rc = reg_end(reg, enrol(reg, device, replace, &found));
+		rc = reg_write_end(reg, enrol(reg, device, replace, &found));
 	}
 	if (rc == 0) {
 		*renewed = found;
@@ -166,9 +202,25 @@ reg_enrol(struct reg *reg, const struct reg_device *device, bool replace, bool *
 /* ---- changes to one device -------------------------------------------------------------- */
 
 static int
-change(struct reg *reg, enum reg_sql sql, struct span name, const char *value)
+run_change(struct reg *reg, enum reg_sql sql, struct span name, const char *value)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = reg_statement(reg, sql);
+	int rc;
+
+	if (s == NULL) {
+		return ERR_DATABASE;
+	}
+	reg_bind_text(s, 1, name);
+	if (value != NULL) {
+		reg_bind_string(s, 2, value);
+	}
+	rc = reg_run(reg, s);
+	return rc == 0 ? ERR_NOT_FOUND : rc < 0 ? rc : 0;
+}
+
+static int
+change(struct reg *reg, enum reg_sql sql, const char *action, struct span name, const char *value)
+{
 	int rc;
 
 	if (name.len == 0 || name.len > REG_NAME_MAX) {
@@ -177,38 +229,27 @@ change(struct reg *reg, enum reg_sql sql, struct span name, const char *value)
 	if (value != NULL && strlen(value) > REG_NAME_MAX) {
 		return ERR_LIMIT;
 	}
-	rc = reg_change_begin(reg, true);
+	rc = reg_change_begin(reg);
 	if (rc != 0) {
 		return rc;
 	}
-	s = reg_statement(reg, sql);
-	if (s == NULL) {
-		return reg_end(reg, ERR_DATABASE);
+	rc = run_change(reg, sql, name, value);
+	if (rc == 0) {
+		rc = reg_audit(reg, action, name, "%s", value != NULL ? value : "");
 	}
-	reg_bind_text(s, 1, name);
-	if (value != NULL) {
-		reg_bind_string(s, 2, value);
-	}
-	rc = reg_run(reg, s);
-	return reg_end(reg, rc == 0 ? ERR_NOT_FOUND : rc < 0 ? rc : 0);
-}
-
-int
-reg_set_state(struct reg *reg, struct span name, enum reg_state state)
-{
-	return change(reg, REG_SQL_SET_STATE, name, reg_state_text(state));
+	return reg_write_end(reg, rc);
 }
 
 int
 reg_set_group(struct reg *reg, struct span name, const char *group)
 {
-	return change(reg, REG_SQL_SET_GROUP, name, group);
+	return change(reg, REG_SQL_SET_GROUP, "group", name, group);
 }
 
 int
 reg_remove(struct reg *reg, struct span name)
 {
-	return change(reg, REG_SQL_REMOVE, name, NULL);
+	return change(reg, REG_SQL_REMOVE, "remove", name, NULL);
 }
 
 /* ---- lists ------------------------------------------------------------------------------- */
@@ -271,6 +312,8 @@ read_certificate(sqlite3_stmt *s, struct reg_certificate *out)
 	out->not_before = sqlite3_column_int64(s, 4);
 	out->not_after = sqlite3_column_int64(s, 5);
 	out->issued_at = sqlite3_column_int64(s, 6);
+	out->revoked_at = sqlite3_column_int64(s, 7);
+	reg_column_copy(s, 8, out->revoked_reason, sizeof out->revoked_reason);
 }
 
 int
@@ -302,9 +345,11 @@ reg_certificate_each(struct reg *reg, struct span device,
 /* ---- sightings ------------------------------------------------------------------------------ */
 
 static int
-run_sighting(struct reg *reg, enum reg_sql sql, const struct reg_sighting *seen)
+note_one(struct reg *reg, const struct reg_sighting *seen)
 {
-	sqlite3_stmt *s = reg_statement(reg, sql);
+	bool failed = seen->failure[0] != '\0';
+	sqlite3_stmt *s = reg_statement(reg, failed ? REG_SQL_FAILED : REG_SQL_SEEN);
+	int rc;
 
 	if (s == NULL) {
 		return ERR_DATABASE;
@@ -312,35 +357,17 @@ run_sighting(struct reg *reg, enum reg_sql sql, const struct reg_sighting *seen)
 	reg_bind_string(s, 1, seen->name);
 	reg_bind_string(s, 2, seen->address);
 	(void)sqlite3_bind_int64(s, 3, seen->at);
-	if (sql == REG_SQL_FAILED || sql == REG_SQL_FAILED_NEW) {
+	if (failed) {
 		reg_bind_string(s, 4, seen->failure);
 	}
-	if (sql == REG_SQL_FAILED_NEW) {
-		(void)sqlite3_bind_int(s, 5, REG_PENDING_MAX);
-	}
-	return reg_run(reg, s);
-}
-
-static int
-note_one(struct reg *reg, const struct reg_sighting *seen)
-{
-	bool failed = seen->failure[0] != '\0';
-	int rc;
-
-	if (seen->name[0] == '\0') {
-		return 0;
-	}
-	rc = run_sighting(reg, failed ? REG_SQL_FAILED : REG_SQL_SEEN, seen);
-	if (rc == 0) {
-		rc = run_sighting(reg, failed ? REG_SQL_FAILED_NEW : REG_SQL_SEEN_NEW, seen);
-	}
+	rc = reg_run(reg, s);
 	return rc < 0 ? rc : 0;
 }
 
 int
 reg_note_sightings(struct reg *reg, const struct reg_sighting *list, size_t count)
 {
-	int rc = count > 0 ? reg_change_begin(reg, false) : 0;
+	int rc = count > 0 ? reg_write_begin(reg, false) : 0;
 
 	if (rc != 0 || count == 0) {
 		return rc;
@@ -348,5 +375,5 @@ reg_note_sightings(struct reg *reg, const struct reg_sighting *list, size_t coun
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		rc = note_one(reg, &list[i]);
 	}
-	return reg_end(reg, rc);
+	return reg_write_end(reg, rc);
 }

@@ -10,16 +10,17 @@
 
 #define REG_APPLICATION_ID 0x6d6b7267 /* "mkrg" */
 #define REG_BUSY_MS 5000
-/*
- * Names that are only known because they were refused. A stranger with many
- * certificates must not fill the disk.
- */
-#define REG_PENDING_MAX 1000
+/* A stranger seen within that time is not pushed out by others. */
+#define REG_STRANGER_KEPT 3600
 
 #define REG_DEVICE_COLUMNS                                                          \
 	"name, fingerprint, state, groupname, serial, certificate_hash, not_before, " \
 	"not_after, enrolled_at, first_seen, last_seen, last_address, last_failure, "  \
-	"last_failure_at"
+	"last_failure_at, revoked_at, revoked_reason, approved"
+
+#define REG_STRANGER_COLUMNS                                                          \
+	"fingerprint, name, subject, issuer, address, self_signed, not_after, first_at, " \
+	"last_at, count"
 
 /* Every statement, prepared at its first use and kept. */
 #define REG_SQL_LIST(X)                                                                         \
@@ -41,14 +42,44 @@
 	  " groupname = CASE WHEN ?3 = '' THEN groupname ELSE ?3 END, serial = ?4,"             \
 	  " certificate_hash = ?5, not_before = ?6, not_after = ?7,"                            \
 	  " enrolled_at = CASE WHEN enrolled_at = 0 OR fingerprint <> ?2 THEN ?8"               \
-	  " ELSE enrolled_at END, last_failure = '', last_failure_at = 0 WHERE name = ?1")      \
+	  " ELSE enrolled_at END, last_failure = '', last_failure_at = 0, revoked_at = 0,"      \
+	  " revoked_reason = '', approved = CASE WHEN fingerprint = ?2 THEN approved ELSE 0 END" \
+	  " WHERE name = ?1")                                                                   \
+	X(SUPERSEDE,                                                                            \
+	  "UPDATE certificate SET revoked_at = ?3, revoked_reason = 'superseded'"               \
+	  " WHERE device = ?1 AND fingerprint <> ?2 AND revoked_at = 0")                        \
 	X(CERTIFICATE,                                                                          \
 	  "INSERT INTO certificate (hash, device, serial, fingerprint, not_before, not_after,"  \
 	  " issued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING")      \
 	X(CERTIFICATES,                                                                         \
-	  "SELECT hash, device, serial, fingerprint, not_before, not_after, issued_at"          \
-	  " FROM certificate WHERE ?1 = '' OR device = ?1 ORDER BY issued_at, hash")            \
-	X(SET_STATE, "UPDATE device SET state = ?2 WHERE name = ?1")                            \
+	  "SELECT hash, device, serial, fingerprint, not_before, not_after, issued_at,"         \
+	  " revoked_at, revoked_reason FROM certificate WHERE ?1 = '' OR device = ?1 ORDER BY issued_at, hash")            \
+	X(REVOKE,                                                                               \
+	  "UPDATE device SET state = 'revoked', revoked_at = ?2, revoked_reason = ?3,"          \
+	  " revoked_generation = (SELECT value FROM meta WHERE key = 'generation') + 1"         \
+	  " WHERE name = ?1")                                                                   \
+	X(REVOKE_CERTIFICATES,                                                                  \
+	  "UPDATE certificate SET revoked_at = ?2, revoked_reason = ?3"                         \
+	  " WHERE device = ?1 AND revoked_at = 0")                                              \
+	X(REVOKE_STRANGER,                                                                      \
+	  "INSERT INTO device (name, fingerprint, state, not_after, first_seen, last_address)"  \
+	  " SELECT name, fingerprint, 'revoked', not_after, first_at, address FROM stranger"    \
+	  " WHERE name = ?1 AND self_signed = 0 ORDER BY last_at DESC LIMIT 1")                 \
+	X(REINSTATE,                                                                            \
+	  "UPDATE device SET state = 'enrolled', revoked_at = 0, revoked_reason = '',"          \
+	  " enrolled_at = CASE WHEN enrolled_at = 0 THEN ?2 ELSE enrolled_at END"               \
+	  " WHERE name = ?1")                                                                   \
+	X(REINSTATE_CERTIFICATES,                                                               \
+	  "UPDATE certificate SET revoked_at = 0, revoked_reason = '' WHERE device = ?1"        \
+	  " AND fingerprint = (SELECT fingerprint FROM device WHERE name = ?1)")                \
+	X(REVOKED_SINCE,                                                                        \
+	  "SELECT fingerprint FROM device WHERE revoked_generation > ?1 AND fingerprint <> ''"  \
+	  " UNION SELECT certificate.fingerprint FROM device JOIN certificate"                  \
+	  " ON certificate.device = device.name WHERE device.revoked_generation > ?1")          \
+	X(EXPIRING,                                                                             \
+	  "SELECT name, not_after FROM device WHERE state = 'enrolled' AND not_after > 0"       \
+	  " AND not_after >= ?1 AND not_after < ?2 ORDER BY not_after, name")                   \
+	X(APPROVE, "UPDATE device SET approved = 1 WHERE name = ?1")                            \
 	X(SET_GROUP, "UPDATE device SET groupname = ?2 WHERE name = ?1")                        \
 	X(REMOVE, "DELETE FROM device WHERE name = ?1")                                         \
 	X(SET_LABEL,                                                                            \
@@ -67,13 +98,32 @@
 	X(FAILED,                                                                               \
 	  "UPDATE device SET first_seen = CASE WHEN first_seen = 0 THEN ?3 ELSE first_seen END," \
 	  " last_failure = ?4, last_failure_at = ?3, last_address = ?2 WHERE name = ?1")        \
-	X(SEEN_NEW,                                                                             \
-	  "INSERT INTO device (name, state, last_address, first_seen, last_seen)"               \
-	  " VALUES (?1, 'pending', ?2, ?3, ?3)")                                                \
-	X(FAILED_NEW,                                                                           \
-	  "INSERT INTO device (name, state, last_address, first_seen, last_failure,"            \
-	  " last_failure_at) SELECT ?1, 'pending', ?2, ?3, ?4, ?3"                              \
-	  " WHERE (SELECT count(*) FROM device WHERE state = 'pending') < ?5")                  \
+	X(STRANGER_AGAIN,                                                                       \
+	  "UPDATE stranger SET name = ?2, subject = ?3, issuer = ?4, address = ?5,"             \
+	  " not_after = ?7, last_at = max(last_at, ?8), count = count + ?9"                     \
+	  " WHERE fingerprint = ?1")                                                            \
+	X(STRANGER_NEW,                                                                         \
+	  "INSERT INTO stranger (fingerprint, name, subject, issuer, address, self_signed,"     \
+	  " not_after, first_at, last_at, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)") \
+	X(STRANGERS_OF_KIND, "SELECT count(*) FROM stranger WHERE self_signed = ?1")            \
+	X(STRANGER_OUT,                                                                         \
+	  "DELETE FROM stranger WHERE last_at < ?2 AND fingerprint ="                           \
+	  " (SELECT fingerprint FROM stranger WHERE self_signed = ?1 ORDER BY last_at LIMIT 1)") \
+	X(STRANGER_GONE, "DELETE FROM stranger WHERE fingerprint = ?1")                         \
+	X(STRANGER_COUNT, "SELECT count(*) FROM stranger")                                      \
+	X(STRANGER_FIND,                                                                        \
+	  "SELECT " REG_STRANGER_COLUMNS " FROM stranger"                                       \
+	  " WHERE substr(fingerprint, 1, length(?1)) = ?1 LIMIT 2")                             \
+	X(STRANGERS, "SELECT " REG_STRANGER_COLUMNS " FROM stranger"                            \
+	             " ORDER BY last_at DESC, fingerprint")                                     \
+	X(AUDIT, "INSERT INTO audit (at, uid, user, action, device, detail)"                    \
+	         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                            \
+	X(AUDIT_PAGE,                                                                           \
+	  "SELECT id, at, uid, user, action, device, detail FROM audit WHERE id < ?1"           \
+	  " AND at >= ?2 ORDER BY id DESC LIMIT ?3")                                            \
+	X(AUDIT_PAGE_DEVICE,                                                                    \
+	  "SELECT id, at, uid, user, action, device, detail FROM audit WHERE id < ?1"           \
+	  " AND at >= ?2 AND device = ?4 ORDER BY id DESC LIMIT ?3")                            \
 	X(SUBSCRIBE,                                                                            \
 	  "INSERT INTO subscription (client_id, filter, options, id) VALUES (?1, ?2, ?3, ?4)"   \
 	  " ON CONFLICT (client_id, filter) DO UPDATE"                                          \
@@ -94,6 +144,10 @@ struct reg {
 	sqlite3 *db;
 	sqlite3_stmt *statements[REG_SQL_COUNT];
 	bool durable; /* synchronous = FULL is set */
+	bool outer;   /* reg_begin() was called, and not yet its end */
+	bool acting;  /* reg_actor() was called */
+	unsigned uid;
+	char user[64];
 	bool stale;   /* this handle changed something: read the generation again */
 	int64_t data_version;
 	uint64_t generation;
@@ -119,11 +173,24 @@ void reg_column_copy(sqlite3_stmt *statement, int at, char *out, size_t size);
 int reg_run(struct reg *reg, sqlite3_stmt *statement) MUST_CHECK;
 
 /*
- * A transaction that writes. durable: on the disk when it is committed.
- * rc: what happened in between; anything but 0 rolls back. Returns rc, or the
- * failure to commit.
+ * A transaction that writes, or a part of the one that reg_begin() opened.
+ * durable: on the disk at its end. rc: what happened in between; anything but
+ * 0 rolls back. Returns rc, or the failure to commit.
  */
-int reg_change_begin(struct reg *reg, bool durable) MUST_CHECK;
-int reg_end(struct reg *reg, int rc) MUST_CHECK;
+int reg_write_begin(struct reg *reg, bool durable) MUST_CHECK;
+int reg_write_end(struct reg *reg, int rc) MUST_CHECK;
+/* One that changes devices: durable, and only with somebody to answer for it. */
+int reg_change_begin(struct reg *reg) MUST_CHECK;
+/*
+ * Within it: write down who did what. detail: printf-like, cut; returns 0 or
+ * ERR_DATABASE.
+ */
+int reg_audit(struct reg *reg, const char *action, struct span device, const char *detail, ...)
+        MUST_CHECK __attribute__((format(printf, 4, 5)));
+/* Within it: no stranger has that key any more. */
+int reg_stranger_gone(struct reg *reg, const char *fingerprint) MUST_CHECK;
+/* reg_enrol() within a transaction, without a word in the audit. */
+int reg_enrol_within(struct reg *reg, const struct reg_device *device, bool replace, bool *renewed,
+                     bool *replaced) MUST_CHECK;
 
 #endif

@@ -63,7 +63,11 @@ write_label(struct reg *reg, struct span name, const char *label, const char *va
 		reg_bind_string(s, 3, value);
 	}
 	rc = reg_run(reg, s);
-	return rc < 0 ? rc : 0;
+	if (rc < 0) {
+		return rc;
+	}
+	return removing ? reg_audit(reg, "label", name, "%.200s removed", label) :
+	                  reg_audit(reg, "label", name, "%.200s=%.200s", label, value);
 }
 
 int
@@ -74,8 +78,8 @@ reg_set_label(struct reg *reg, struct span name, const char *label, const char *
 	if (label[0] == '\0' || strlen(label) > REG_NAME_MAX || strlen(value) > REG_NAME_MAX) {
 		return ERR_LIMIT;
 	}
-	rc = reg_change_begin(reg, true);
-	return rc != 0 ? rc : reg_end(reg, write_label(reg, name, label, value));
+	rc = reg_change_begin(reg);
+	return rc != 0 ? rc : reg_write_end(reg, write_label(reg, name, label, value));
 }
 
 static int
@@ -112,18 +116,18 @@ reg_label_each(struct reg *reg, struct span name,
 
 /* ---- subscriptions --------------------------------------------------------------------- */
 
-/* Alone in its transaction, and not waiting for the disk: see reg_change_begin(). */
+/* Alone in its transaction, and not waiting for the disk: see begin() in reg.c. */
 static int
 run_alone(struct reg *reg, sqlite3_stmt *s)
 {
-	int rc = reg_change_begin(reg, false);
+	int rc = reg_write_begin(reg, false);
 
 	if (rc != 0) {
 		reg_done(s);
 		return rc;
 	}
 	rc = reg_run(reg, s);
-	return reg_end(reg, rc < 0 ? rc : 0);
+	return reg_write_end(reg, rc < 0 ? rc : 0);
 }
 
 int

@@ -14,8 +14,7 @@
 
 /*
  * Generation: raised by triggers, so that no path can forget it. What only
- * says when a device was seen is left out; so is a device that is new and
- * pending, since it has no rights that could change.
+ * says when a device was seen is left out.
  *
  * A certificate stays in the list when its device is removed: it is still
  * valid, and a revocation list must be able to name it. So it has the name of
@@ -79,6 +78,52 @@ static const char *const steps[] = {
 	"CREATE TRIGGER label_inserted AFTER INSERT ON label " RAISE
 	"CREATE TRIGGER label_updated AFTER UPDATE ON label " RAISE
 	"CREATE TRIGGER label_deleted AFTER DELETE ON label " RAISE,
+	/*
+	 * 2: who is only known because it came has a table of its own, so the
+	 * state "pending" is used no more (a CHECK cannot be changed in place).
+	 * revoked_generation: the one that the revocation made, so that the
+	 * daemon finds what is new without trusting a clock.
+	 */
+	"DELETE FROM device WHERE state = 'pending';"
+	"DROP INDEX device_pending;"
+	"ALTER TABLE device ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE device ADD COLUMN revoked_reason TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE device ADD COLUMN revoked_generation INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE device ADD COLUMN approved INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificate ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificate ADD COLUMN revoked_reason TEXT NOT NULL DEFAULT '';"
+	"UPDATE device SET revoked_at = CAST(strftime('%s', 'now') AS INTEGER),"
+	" revoked_reason = 'unspecified' WHERE state = 'revoked';"
+	"UPDATE certificate SET revoked_at = CAST(strftime('%s', 'now') AS INTEGER),"
+	" revoked_reason = 'unspecified'"
+	" WHERE device IN (SELECT name FROM device WHERE state = 'revoked');"
+	"CREATE INDEX device_revoked ON device (revoked_generation) WHERE revoked_generation > 0;"
+	"CREATE INDEX device_not_after ON device (not_after)"
+	" WHERE state = 'enrolled' AND not_after > 0;"
+	"CREATE TRIGGER device_approved AFTER UPDATE OF approved ON device " RAISE
+	"CREATE TABLE stranger ("
+	" fingerprint TEXT NOT NULL PRIMARY KEY CHECK (length(fingerprint) = 64),"
+	" name TEXT NOT NULL,"
+	" subject TEXT NOT NULL,"
+	" issuer TEXT NOT NULL,"
+	" address TEXT NOT NULL,"
+	" self_signed INTEGER NOT NULL CHECK (self_signed IN (0, 1)),"
+	" not_after INTEGER NOT NULL,"
+	" first_at INTEGER NOT NULL,"
+	" last_at INTEGER NOT NULL,"
+	" count INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX stranger_kind ON stranger (self_signed, last_at);"
+	"CREATE TABLE audit ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT," /* so that a row taken out leaves a gap */
+	" at INTEGER NOT NULL,"
+	" uid INTEGER NOT NULL,"
+	" user TEXT NOT NULL,"
+	" action TEXT NOT NULL,"
+	" device TEXT NOT NULL,"
+	" detail TEXT NOT NULL"
+	") STRICT;"
+	"CREATE INDEX audit_device ON audit (device, id) WHERE device <> '';",
 };
 
 #define LAYOUT ((int)(sizeof steps / sizeof steps[0]))
@@ -166,7 +211,7 @@ migrate(struct reg *reg)
 {
 	char text[64];
 	int64_t version = 0;
-	int rc = reg_change_begin(reg, true);
+	int rc = reg_write_begin(reg, true);
 
 	if (rc != 0) {
 		return rc;
@@ -184,7 +229,7 @@ migrate(struct reg *reg)
 	if (rc == 0) {
 		rc = run(reg, text);
 	}
-	return reg_end(reg, rc);
+	return reg_write_end(reg, rc);
 }
 
 int

@@ -6,111 +6,111 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "identity/identity.h"
 
-/* The first of the configured sources that the certificate has. */
-static struct span
-name_of(const struct conf *conf, const struct pki_cert *cert)
-{
-	for (unsigned i = 0; i < conf->identity.source_count; i++) {
-		struct span s = { 0 };
+/* ---- the register ---------------------------------------------------------------------- */
 
-		switch (conf->identity.source[i]) {
-		case CONF_SOURCE_SAN_URI:
-			s = cert->san_uri;
-			break;
-		case CONF_SOURCE_SAN_DNS:
-			s = cert->san_dns;
-			break;
-		case CONF_SOURCE_CN:
-			s = cert->cn;
-			break;
-		case CONF_SOURCE_SERIAL:
-			s = cert->serial;
-			break;
-		case CONF_SOURCE_FINGERPRINT:
-			s = span_str(cert->fingerprint);
-			break;
-		}
-		if (s.len > 0) {
-			return s;
-		}
-	}
-	return span_of(NULL, 0);
-}
-
-/* Write the identity, NUL-terminated; false with a sentence when it has none. */
-static bool
-identify(const struct conf *conf, const struct pki_cert *cert, char *identity, char *why)
-{
-	struct span name = name_of(conf, cert);
-	int len;
-
-	identity[0] = '\0';
-	if (name.len == 0) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the certificate has none of the names that identity.sources lists");
-		return false;
-	}
-	/* A NUL would cut the text below and give somebody else's name. */
-	if (!topic_value_safe(name) || (conf->identity.issuer && !topic_value_safe(cert->issuer_cn))) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the name in the certificate may not be used as an identity: it must be 1 to "
-		         "512 bytes of UTF-8 without + # / $ and control characters");
-		return false;
-	}
-	len = conf->identity.issuer ?
-	              snprintf(identity, REG_NAME_MAX + 1, "%.*s:%.*s", SPAN_ARG(cert->issuer_cn),
-	                       SPAN_ARG(name)) :
-	              snprintf(identity, REG_NAME_MAX + 1, "%.*s", SPAN_ARG(name));
-	if (len > REG_NAME_MAX) {
-		identity[0] = '\0';
-		snprintf(why, DEVICE_WHY_SIZE, "the identity is longer than %d bytes", REG_NAME_MAX);
-		return false;
-	}
-	return true;
-}
-
-/* What the register says, under the admission in force. */
 static enum tls_admit
-ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *cert,
-             const char *identity, struct reg_device *row, char *why)
+say(char *why, enum tls_admit verdict, const char *sentence)
+{
+	snprintf(why, DEVICE_WHY_SIZE, "%s", sentence);
+	return verdict;
+}
+
+/* ERR_NOT_FOUND leaves an empty row. */
+static int
+find_name(struct reg *reg, const char *identity, struct reg_device *row)
 {
 	int rc = reg_find(reg, span_str(identity), row);
 
 	if (rc == ERR_NOT_FOUND) {
 		*row = (struct reg_device){ 0 };
-		if (conf->admission == CONF_ADMIT_CA) {
-			return TLS_ADMIT_YES;
-		}
+	}
+	return rc;
+}
+
+/*
+ * The row of a certificate: that of its name if it has its key, else that of
+ * its key, else that of its name. A self-signed one has no name.
+ */
+static int
+find_row(struct reg *reg, const struct pki_cert *cert, const char *identity,
+         struct reg_device *row)
+{
+	struct reg_device by_key;
+	int rc = find_name(reg, identity, row);
+
+	if ((rc != 0 && rc != ERR_NOT_FOUND) || strcmp(row->fingerprint, cert->fingerprint) == 0) {
+		return rc;
+	}
+	switch (reg_find_fingerprint(reg, cert->fingerprint, &by_key)) {
+	case 0:
+		*row = by_key;
+		return 0;
+	case ERR_NOT_FOUND:
+		return rc;
+	default:
+		return ERR_DATABASE;
+	}
+}
+
+/* Of a row that was found and is not revoked. */
+static enum tls_admit
+check_key(const struct conf *conf, const struct pki_cert *cert, enum tls_trust trust,
+          const struct reg_device *row, char *why)
+{
+	bool same = strcmp(row->fingerprint, cert->fingerprint) == 0;
+
+	if (trust == TLS_TRUST_SELF_SIGNED) {
+		return row->approved && same ? TLS_ADMIT_YES :
+		                               say(why, TLS_ADMIT_UNKNOWN,
+		                                   "the certificate is self-signed, and its key "
+		                                   "is enrolled with one of a CA; to let it in, "
+		                                   "use `gatewayctl approve`");
+	}
+	if (conf->admission == CONF_ADMIT_CA || same || row->fingerprint[0] == '\0') {
+		return TLS_ADMIT_YES;
+	}
+	return say(why, TLS_ADMIT_UNKNOWN,
+	           "the certificate has another key than the one enrolled under this name; if "
+	           "the board made a new key, enrol it again with --replace");
+}
+
+/* What the register says, under the admission in force. */
+static enum tls_admit
+ask_register(const struct conf *conf, struct reg *reg, const struct pki_cert *cert,
+             enum tls_trust trust, const char *identity, struct reg_device *row, char *why)
+{
+	int rc = find_row(reg, cert, identity, row);
+
+	if (rc == ERR_NOT_FOUND && trust == TLS_TRUST_SELF_SIGNED) {
+		/* Its name may be anybody's, but tells the operator which board it is. */
 		snprintf(why, DEVICE_WHY_SIZE,
-		         "the device is not in the register; enrol it with `gatewayctl enroll`");
+		         "the certificate of %.*s is self-signed and its key is not known; enrol "
+		         "the device, or use `gatewayctl approve`",
+		         SPAN_ARG(span_head(cert->cn, 64)));
 		return TLS_ADMIT_UNKNOWN;
+	}
+	if (rc == ERR_NOT_FOUND) {
+		return conf->admission == CONF_ADMIT_CA ?
+		               TLS_ADMIT_YES :
+		               say(why, TLS_ADMIT_UNKNOWN,
+		                   "the device is not in the register; enrol it with `gatewayctl "
+		                   "enroll`, or let it in with `gatewayctl approve`");
 	}
 	if (rc != 0) {
 		snprintf(why, DEVICE_WHY_SIZE, "the register cannot be read: %s", reg_error(reg));
 		return TLS_ADMIT_ERROR;
 	}
 	if (row->state == REG_REVOKED) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the device is revoked; `gatewayctl reinstate` lets it in again");
-		return TLS_ADMIT_REVOKED;
+		return say(why, TLS_ADMIT_REVOKED,
+		           "the device is revoked; `gatewayctl reinstate` lets it in again");
 	}
-	if (conf->admission == CONF_ADMIT_CA) {
-		return TLS_ADMIT_YES;
-	}
-	if (row->state == REG_PENDING) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the device is known but not enrolled; enrol it with `gatewayctl enroll`");
-		return TLS_ADMIT_UNKNOWN;
-	}
-	if (row->fingerprint[0] != '\0' && strcmp(row->fingerprint, cert->fingerprint) != 0) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the certificate has another key than the one enrolled under this name; if "
-		         "the board made a new key, enrol it again with --replace");
-		return TLS_ADMIT_UNKNOWN;
-	}
-	return TLS_ADMIT_YES;
+	return check_key(conf, cert, trust, row, why);
 }
+
+/* ---- the device ------------------------------------------------------------------------ */
 
 /* The texts of a device while they are collected; the spans hold offsets. */
 struct draft {
@@ -221,19 +221,52 @@ make(struct reg *reg, const char *identity, const struct reg_device *row, char *
 	return d;
 }
 
-enum tls_admit
-device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, struct device **out,
-             char *identity, char *why)
+/* The map, and what it says of a certificate that has ended. */
+static enum tls_admit
+find_map(struct device *d, const struct pki_cert *cert, char *why)
 {
-	struct conf_device facts;
-	struct reg_device row;
-	struct device *d;
-	enum tls_admit verdict;
+	struct conf_device facts = { .identity = d->identity, .group = d->group,
+		.issuer_cn = cert->issuer_cn, .label = label_of, .label_owner = d };
+	int64_t over = clock_wall() - cert->not_after;
+	char date[CLOCK_TEXT_SIZE];
 
-	if (!identify(conf, cert, identity, why)) {
-		return TLS_ADMIT_BAD;
+	d->map = conf_map_find(d->conf, &facts);
+	if (d->map == NULL) {
+		return say(why, TLS_ADMIT_BAD, "no map of the configuration matches the device");
 	}
-	verdict = ask_register(conf, reg, cert, identity, &row, why);
+	if (over <= 0) {
+		return TLS_ADMIT_YES;
+	}
+	if (over < (int64_t)d->map->grace_days * 86400) {
+		return TLS_ADMIT_GRACE;
+	}
+	snprintf(why, DEVICE_WHY_SIZE,
+	         "the certificate has expired on %s; renew it with `gatewayctl renew`",
+	         clock_text(cert->not_after, date));
+	return TLS_ADMIT_EXPIRED;
+}
+
+enum tls_admit
+device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, enum tls_trust trust,
+             struct device **out, char *identity, char *why)
+{
+	bool vouched = trust == TLS_TRUST_CA;
+	const char *unnamed = "";
+	bool named = vouched && identity_of(conf, cert, identity, &unnamed) == 0;
+	struct reg_device row = { .name = "" };
+	enum tls_admit verdict;
+	struct device *d;
+
+	if (!vouched) {
+		identity[0] = '\0'; /* what it says of itself does not count */
+	}
+	verdict = ask_register(conf, reg, cert, trust, identity, &row, why);
+	if (row.name[0] != '\0' && verdict != TLS_ADMIT_ERROR) {
+		memcpy(identity, row.name, sizeof row.name);
+	} else if (vouched && !named && verdict != TLS_ADMIT_ERROR) {
+		/* Neither its key nor a name of it is known. */
+		return say(why, TLS_ADMIT_BAD, unnamed);
+	}
 	if (verdict != TLS_ADMIT_YES) {
 		return verdict;
 	}
@@ -242,16 +275,47 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, st
 		return TLS_ADMIT_ERROR;
 	}
 	d->conf = conf_ref(conf);
-	facts = (struct conf_device){ .identity = d->identity, .group = d->group,
-		.issuer_cn = cert->issuer_cn, .label = label_of, .label_owner = d };
-	d->map = conf_map_find(conf, &facts);
-	if (d->map == NULL) {
-		snprintf(why, DEVICE_WHY_SIZE, "no map of the configuration matches the device");
+	d->known = row.name[0] != '\0';
+	verdict = find_map(d, cert, why);
+	if (verdict != TLS_ADMIT_YES && verdict != TLS_ADMIT_GRACE) {
 		device_free(d);
-		return TLS_ADMIT_BAD;
+		return verdict;
 	}
+	why[0] = '\0'; /* perhaps of the name, when the key was enough */
 	*out = d;
-	return TLS_ADMIT_YES;
+	return verdict;
+}
+
+static void
+copy_cut(char *out, size_t size, struct span text)
+{
+	bool cut = text.len > size - 1;
+
+	text = span_head(text, size - 1);
+	while (cut && text.len > 0 && text.ptr[text.len - 1] >= 0x80) {
+		text.len--; /* no half characters */
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		/* Subjects are RFC 2253 text, with the odd bytes escaped already. */
+		out[i] = text.ptr[i] >= 0x20 && text.ptr[i] != 0x7f ? (char)text.ptr[i] : '?';
+	}
+	out[text.len] = '\0';
+}
+
+void
+device_stranger(const struct conf *conf, const struct pki_cert *cert, enum tls_trust trust,
+                struct reg_stranger *out)
+{
+	const char *unnamed;
+
+	*out = (struct reg_stranger){ .self_signed = trust == TLS_TRUST_SELF_SIGNED,
+		.not_after = cert->not_after };
+	if (identity_of(conf, cert, out->name, &unnamed) != 0) {
+		out->name[0] = '\0'; /* it can be approved under a name that is given to it */
+	}
+	memcpy(out->fingerprint, cert->fingerprint, sizeof out->fingerprint);
+	copy_cut(out->subject, sizeof out->subject, cert->subject);
+	copy_cut(out->issuer, sizeof out->issuer, cert->issuer);
 }
 
 void

@@ -26,16 +26,27 @@ struct device {
 	struct span identity;       /* NUL-terminated, behind the labels */
 	struct span group;
 	unsigned label_count;
+	bool known;                 /* the register has it; else admission is "ca" */
 	struct device_label label[];
 };
 
 /*
- * Decide on a certificate that passed X.509 checks. On TLS_ADMIT_YES *out is
- * a new device; otherwise `why` (DEVICE_WHY_SIZE) gets a sentence and
- * `identity` (REG_NAME_MAX + 1) the name if there is one, else "".
+ * Decide on a certificate that passed X.509 checks, but perhaps for its end.
+ * A key that the register knows decides the identity, whatever the
+ * certificate says; then its name does. On TLS_ADMIT_YES and TLS_ADMIT_GRACE
+ * *out is a new device; otherwise `why` (DEVICE_WHY_SIZE) gets a sentence and
+ * `identity` (REG_NAME_MAX + 1) the name if there is one that somebody
+ * vouches for, else "".
  */
 enum tls_admit device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert,
-                            struct device **out, char *identity, char *why);
+                            enum tls_trust trust, struct device **out, char *identity,
+                            char *why);
+/*
+ * What the register should remember of one that it does not know. The address
+ * and the time are the caller's to fill in.
+ */
+void device_stranger(const struct conf *conf, const struct pki_cert *cert, enum tls_trust trust,
+                     struct reg_stranger *out);
 void device_free(struct device *device); /* NULL is fine */
 
 /*

@@ -41,6 +41,12 @@ session_identity(const struct session *s)
 	return s->identity;
 }
 
+bool
+session_ending(const struct session *s)
+{
+	return s->state == SESSION_CLOSING;
+}
+
 /* ---- ending ---------------------------------------------------------------------- */
 
 static void
@@ -124,21 +130,22 @@ session_finish(struct session *s, const char *why)
 	loop_timer_close(&s->timer, session_handle_closed);
 }
 
-void
+bool
 session_end(struct session *s, enum mqtt_reason reason, const char *text)
 {
 	struct relay_out out = session_out(s);
 
 	if (s->state == SESSION_CLOSING) {
-		return;
+		return false;
 	}
 	if (s->relay == NULL) {
 		session_finish(s, text);
-		return;
+		return true;
 	}
 	relay_end(s->relay, reason, text, &out);
 	session_flush(s);
 	session_finish(s, NULL);
+	return true;
 }
 
 /* ---- deadlines ------------------------------------------------------------------- */
@@ -310,6 +317,8 @@ session_view(const struct session *s, struct session_view *v)
 	v->tls = tls_version_text(s->tls);
 	v->cipher = tls_cipher_text(s->tls);
 	v->resumed = tls_resumed(s->tls);
+	v->grace = s->grace;
+	copy_text(v->fingerprint, sizeof v->fingerprint, span_str(tls_peer(s->tls)->fingerprint));
 	v->not_after = tls_peer(s->tls)->not_after;
 	copy_text(v->server_name, sizeof v->server_name, span_str(tls_server_name(s->tls)));
 	copy_text(v->map, sizeof v->map, span_str(s->device->map->name));
@@ -330,18 +339,37 @@ session_recheck(struct session *s)
 	enum tls_admit verdict;
 	bool changed;
 
-	if (s->relay == NULL || s->state == SESSION_CLOSING) {
-		return false; /* still to be admitted, or on its way out */
+	if (s->state == SESSION_CLOSING) {
+		return false; /* on its way out */
 	}
-	verdict = device_admit(s->worker->conf, s->worker->reg, tls_peer(s->tls), &device, identity,
-	                       s->why);
+	if (s->device != NULL && s->relay == NULL) {
+		/* Admission and the end of the handshake come in one flight, but for those who wait. */
+		session_finish(s, "was in the middle of its handshake when something changed");
+		return true;
+	}
+	/* Before CONNECT nothing is granted, and what will be cannot be told. */
+	s->stale = s->relay == NULL || relay_phase(s->relay) == RELAY_WAIT_CONNECT;
+	if (s->relay == NULL) {
+		return false;
+	}
+	if (!tls_still_trusted(s->tls, s->worker->tls)) {
+		session_end(s, MQTT_ADMINISTRATIVE_ACTION,
+		            "its certificate is not trusted any more, or on a revocation list");
+		return true;
+	}
+	verdict = device_admit(s->worker->conf, s->worker->reg, tls_peer(s->tls),
+	                       tls_trust(s->tls), &device, identity, s->why);
 	if (verdict == TLS_ADMIT_ERROR) {
 		return false; /* a register that cannot be read now ends nobody */
 	}
-	if (verdict != TLS_ADMIT_YES) {
-		session_end(s, MQTT_ADMINISTRATIVE_ACTION, "no longer admitted");
+	if (verdict != TLS_ADMIT_YES && verdict != TLS_ADMIT_GRACE) {
+		session_end(s, MQTT_ADMINISTRATIVE_ACTION,
+		            verdict == TLS_ADMIT_REVOKED ? "it was revoked" :
+		            verdict == TLS_ADMIT_EXPIRED ? "its certificate has expired" :
+		                                           "no longer admitted");
 		return true;
 	}
+	s->grace = verdict == TLS_ADMIT_GRACE;
 	device_vars(device, tls_peer(s->tls), &vars);
 	changed = strcmp(identity, s->identity) != 0 ||
 	          relay_rights_differ(s->relay, &device->map->rules, &vars);

@@ -22,9 +22,11 @@ void session_accept(struct worker *worker, struct listener *listener,
 struct session *session_of(struct list *node);
 /* NULL before the certificate is known. */
 const char *session_identity(const struct session *session);
+/* On its way out: nothing of the device is relayed any more. */
+bool session_ending(const struct session *session);
 void session_view(const struct session *session, struct session_view *view);
-/* End it from our side with that reason; text is static. */
-void session_end(struct session *session, enum mqtt_reason reason, const char *text);
+/* End it from our side with that reason; text is static. False: it was ending already. */
+bool session_end(struct session *session, enum mqtt_reason reason, const char *text);
 /* The worker's configuration or the register changed. True when it was ended. */
 bool session_recheck(struct session *session);
 

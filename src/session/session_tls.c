@@ -1,28 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The handshake of a session, and the question whether its device may enter. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "session/session_int.h"
+
+static void
+note_stranger(struct session *s, const struct pki_cert *cert, enum tls_trust trust)
+{
+	struct worker *w = s->worker;
+	struct reg_stranger visit;
+
+	device_stranger(w->conf, cert, trust, &visit);
+	snprintf(visit.address, sizeof visit.address, "%s", s->address);
+	visit.last_at = clock_wall();
+	if (!strangers_note(w->shared->strangers, &s->budget, &visit)) {
+		metric_add(&w->metrics, METRIC_STRANGERS_DROPPED, 1);
+	}
+}
+
+/* Good but not known: what an operator may want to let in, or lock out. */
+static bool
+is_stranger(enum tls_admit verdict, const struct device *device, const struct pki_cert *cert)
+{
+	return cert->not_after >= clock_wall() &&
+	       (verdict == TLS_ADMIT_UNKNOWN || (device != NULL && !device->known));
+}
 
 /*
  * Called by TLS inside the handshake, perhaps twice (a resumption that is
  * then not taken): the last answer counts.
  */
 static enum tls_admit
-admit(void *owner, const struct pki_cert *cert, bool resumed)
+admit(void *owner, const struct pki_cert *cert, enum tls_trust trust, bool resumed)
 {
 	struct session *s = owner;
 	char identity[REG_NAME_MAX + 1];
 	struct device *device = NULL;
 	enum tls_admit verdict;
 
-	(void)resumed; /* asked the same question either way: that is the point */
-	verdict = device_admit(s->worker->conf, s->worker->reg, cert, &device, identity, s->why);
+	/* Resumed or not, the question is the same: that is the point. */
+	verdict = device_admit(s->worker->conf, s->worker->reg, cert, trust, &device, identity,
+	                       s->why);
+	if (!resumed && is_stranger(verdict, device, cert)) {
+		note_stranger(s, cert, trust);
+	}
 	device_free(s->device);
 	s->device = device;
 	free(s->identity);
 	s->identity = identity[0] != '\0' ? strdup(identity) : NULL;
+	s->grace = verdict == TLS_ADMIT_GRACE;
 	if (device != NULL && s->identity == NULL) {
 		return TLS_ADMIT_ERROR;
 	}
@@ -93,6 +122,12 @@ completed(struct session *s)
 		/* Cannot be: TLS asks before it completes. Never let it pass. */
 		session_finish(s, "the certificate was not checked");
 		return;
+	}
+	if (s->grace) {
+		metric_add(&w->metrics, METRIC_GRACE, 1);
+		log_warning(LOG_SESSION, "certificate expired, let in by grace",
+		            log_str("device", s->identity), log_str("address", s->address),
+		            log_str("map", s->device->map->name));
 	}
 	sightings_note(w->shared->sightings, s->identity, s->address, NULL);
 	start_relay(s);

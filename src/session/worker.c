@@ -35,10 +35,13 @@ listen_all(struct worker *w, uint16_t *port, char *why)
 	}
 	for (size_t i = 0; i < w->conf->listener_count; i++) {
 		const struct conf_listener *l = &w->conf->listener[i];
-		int rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
-		                       LISTEN_BACKLOG, &listener_calls, w, &w->listener[i], &port[i],
-		                       why);
+		int rc = w->index == 0 ? listener_probe(l->address, l->port, why) : 0;
 
+		if (rc == 0) {
+			rc = listener_open(w->loop, l->address, l->port != 0 ? l->port : port[i],
+			                   LISTEN_BACKLOG, &listener_calls, w, &w->listener[i],
+			                   &port[i], why);
+		}
 		if (rc != 0) {
 			return rc;
 		}
@@ -57,15 +60,32 @@ upstream_settings(const struct conf *conf)
 		.pending = conf->upstream.pending };
 }
 
+struct tls_settings
+worker_tls_settings(const struct conf *conf)
+{
+	return (struct tls_settings){ .certificate = conf->tls.certificate, .key = conf->tls.key,
+		.ca = conf->tls.ca, .crl = conf->tls.crl,
+		.crl_stale = conf->tls.crl_policy == CONF_CRL_WARN,
+		.min_version = conf->tls.min_version };
+}
+
+/* What relay_arena_size() looks at. */
+static struct relay_limits
+arena_limits(const struct conf *conf)
+{
+	return (struct relay_limits){ .packet_memory = conf->limits.packet_memory,
+		.denied_inflight = conf->limits.denied_inflight,
+		.subscriptions = conf->limits.subscriptions };
+}
+
 static void recheck_some(void *owner);
 
 static int
 prepare(struct worker *w, uint16_t *port, char *why)
 {
 	const struct conf *conf = w->conf;
-	struct tls_settings tls = { .certificate = conf->tls.certificate, .key = conf->tls.key,
-		.ca = conf->tls.ca, .crl = conf->tls.crl, .min_version = conf->tls.min_version };
-	struct relay_limits limits = { .packet_memory = conf->limits.packet_memory };
+	struct tls_settings tls = worker_tls_settings(conf);
+	struct relay_limits limits = arena_limits(conf);
 	struct upstream_settings up = upstream_settings(conf);
 	char name[16], file[4096];
 	int rc;
@@ -193,6 +213,51 @@ worker_view(struct worker *w, const char *identity, struct session_list *list)
 }
 
 unsigned
+worker_sessions(struct worker *w, const char *identity)
+{
+	struct list *at, *after;
+	unsigned count = 0;
+
+	list_each(at, after, &w->sessions) {
+		struct session *s = session_of(at);
+		const char *name = session_identity(s);
+
+		count += name != NULL && strcmp(name, identity) == 0 && !session_ending(s);
+	}
+	return count;
+}
+
+bool
+worker_standing(struct worker *w, const char *identity, char *words)
+{
+	struct reg_device row;
+	int rc = reg_find(w->reg, span_str(identity), &row);
+
+	if (rc == ERR_NOT_FOUND) {
+		bool any = w->conf->admission == CONF_ADMIT_CA;
+
+		snprintf(words, WORKER_STANDING_SIZE,
+		         any ? "%s is not in the register; any certificate of a trusted CA is let in" :
+		               "%s is not in the register and would be refused", identity);
+		return any;
+	}
+	if (rc != 0) {
+		snprintf(words, WORKER_STANDING_SIZE, "the register cannot be read: %s",
+		         reg_error(w->reg));
+		return false;
+	}
+	if (row.state == REG_REVOKED) {
+		snprintf(words, WORKER_STANDING_SIZE,
+		         "%.200s is revoked (%s) and is refused inside the TLS handshake", identity,
+		         row.revoked_reason);
+		return false;
+	}
+	snprintf(words, WORKER_STANDING_SIZE, "%.200s is enrolled and would be let in%s", identity,
+	         row.approved ? ", also with its self-signed certificate" : "");
+	return true;
+}
+
+unsigned
 worker_disconnect(struct worker *w, const char *identity)
 {
 	struct list *at, *after;
@@ -203,8 +268,8 @@ worker_disconnect(struct worker *w, const char *identity)
 		const char *name = session_identity(s);
 
 		if (name != NULL && strcmp(name, identity) == 0) {
-			session_end(s, MQTT_ADMINISTRATIVE_ACTION, "disconnected by the operator");
-			count++;
+			count += session_end(s, MQTT_ADMINISTRATIVE_ACTION,
+			                     "disconnected by the operator");
 		}
 	}
 	return count;
@@ -214,7 +279,7 @@ worker_disconnect(struct worker *w, const char *identity)
 static void
 grow_batches(struct worker *w)
 {
-	struct relay_limits limits = { .packet_memory = w->conf->limits.packet_memory };
+	struct relay_limits limits = arena_limits(w->conf);
 	struct batch *batch[] = { &w->to_device, &w->to_broker };
 
 	for (unsigned i = 0; i < 2; i++) {

@@ -12,6 +12,7 @@
 #include "session/budget.h"
 #include "session/newest.h"
 #include "session/sightings.h"
+#include "session/strangers.h"
 #include "tls/tls.h"
 #include "upstream/upstream.h"
 
@@ -21,6 +22,7 @@ struct worker_shared {
 	struct budget *budget;
 	struct newest *newest;
 	struct sightings *sightings;
+	struct strangers *strangers;
 	struct tls_shared *tls;
 };
 
@@ -42,6 +44,8 @@ void worker_free(struct worker *worker);
 /* Any thread. */
 const struct metrics *worker_metrics(const struct worker *worker);
 
+/* What the configuration says of TLS. */
+struct tls_settings worker_tls_settings(const struct conf *conf);
 /* A TLS context for that worker, for worker_reconfigure(). Any thread. */
 int worker_tls_context(struct worker *worker, const struct tls_settings *settings,
                        struct tls_context **out, char *why) MUST_CHECK;
@@ -68,11 +72,12 @@ struct session_view {
 	char identity[REG_NAME_MAX + 1];
 	char client_id[256], device_client_id[128]; /* cut when longer */
 	char map[64], group[64], last_denied[129], server_name[64];
+	char fingerprint[PKI_FINGERPRINT_SIZE]; /* of the key */
 	char address[STREAM_ADDRESS_SIZE];
 	uint16_t port, keep_alive;
 	const char *state, *tls, *cipher; /* static; cipher "" before the handshake's end */
 	int version;                      /* enum mqtt_version, 0 before CONNECT */
-	bool resumed, clean_start;
+	bool resumed, clean_start, grace;
 	unsigned worker;
 	int64_t since, not_after;
 	uint64_t publish_up, publish_down, bytes_up, bytes_down, denied, unmapped;
@@ -85,6 +90,14 @@ struct session_list {
 
 /* Append a view of every session (of that identity, when not NULL). */
 int worker_view(struct worker *worker, const char *identity, struct session_list *list) MUST_CHECK;
+/* How many sessions of that identity there are, without those that are ending. */
+unsigned worker_sessions(struct worker *worker, const char *identity);
+/*
+ * Would the device of that name be let in if it came now with the key that
+ * the register knows? A sentence in words (WORKER_STANDING_SIZE bytes).
+ */
+#define WORKER_STANDING_SIZE 384
+bool worker_standing(struct worker *worker, const char *identity, char *words) MUST_CHECK;
 /* End the sessions of an identity; returns how many. */
 unsigned worker_disconnect(struct worker *worker, const char *identity);
 /*

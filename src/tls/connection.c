@@ -382,6 +382,12 @@ tls_resumed(const struct tls *tls)
 	return tls->state != TLS_HANDSHAKE && SSL_session_reused(tls->ssl) == 1;
 }
 
+enum tls_trust
+tls_trust(const struct tls *tls)
+{
+	return (enum tls_trust)tls->stamp.trust;
+}
+
 const char *
 tls_version_text(const struct tls *tls)
 {

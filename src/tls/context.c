@@ -213,6 +213,10 @@ add_crl(struct tls_context *context, X509_CRL *crl, EVP_MD_CTX *hash)
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned len;
 
+	if (sk_X509_CRL_push(context->lists, crl) <= 0) {
+		return -ENOMEM;
+	}
+	X509_CRL_up_ref(crl);
 	if (X509_STORE_add_crl(SSL_CTX_get_cert_store(context->ssl), crl) != 1 ||
 	    X509_CRL_digest(crl, EVP_sha256(), digest, &len) != 1 ||
 	    EVP_DigestUpdate(hash, digest, len) != 1) {
@@ -350,6 +354,7 @@ static void
 context_free(struct tls_context *context)
 {
 	EVP_CIPHER_free(context->ticket_cipher);
+	sk_X509_CRL_pop_free(context->lists, X509_CRL_free);
 	SSL_CTX_free(context->ssl);
 	BIO_meth_free(context->method);
 	if (context->provider != NULL) {
@@ -377,7 +382,9 @@ context_init(struct tls_context *context, const struct tls_settings *settings, c
 
 	context->libctx = OSSL_LIB_CTX_new();
 	context->method = tls_bio_method();
-	if (context->libctx == NULL || context->method == NULL) {
+	context->lists = sk_X509_CRL_new_null();
+	context->crl_stale = settings->crl_stale;
+	if (context->libctx == NULL || context->method == NULL || context->lists == NULL) {
 		return -ENOMEM;
 	}
 	context->provider = OSSL_PROVIDER_load(context->libctx, "default");

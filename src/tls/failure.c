@@ -170,7 +170,7 @@ static const struct {
 	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOT_OURS, ISSUER },
 	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOT_OURS, ISSUER },
 	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOT_OURS, ISSUER },
-	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "is self-signed; enrol the device", NO_FACT },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "is self-signed; enrol the device, or approve its key", NO_FACT },
 	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "came with a chain to a foreign root", ISSUER },
 	{ X509_V_ERR_CERT_HAS_EXPIRED, "has expired", DATES },
 	{ X509_V_ERR_CERT_NOT_YET_VALID, "is not valid yet: check this gateway's clock", DATES },
@@ -292,7 +292,8 @@ say_failure(struct tls *tls, unsigned long first)
 	} else if (tls->flooded) {
 		snprintf(f->text, sizeof f->text,
 		         "the client sent too much without ending the handshake");
-	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED && f->admit != TLS_ADMIT_YES) {
+	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED && f->admit != TLS_ADMIT_YES &&
+	           f->verify_error != X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT) {
 		say_admit(f, tls->peer);
 	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		say_verify(f, tls->peer);

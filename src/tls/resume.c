@@ -49,7 +49,8 @@ still_good(struct tls *tls, const struct pki_cert *cert, const struct tls_stamp 
 	    !tls_shared_valid(tls->context->shared, cert->fingerprint, stamp)) {
 		return false;
 	}
-	tls->failure.admit = tls->context->calls.admit(tls->owner, cert, true);
+	tls->failure.admit = tls->context->calls.admit(
+	        tls->owner, cert, (enum tls_trust)stamp->trust, true);
 	return tls->failure.admit == TLS_ADMIT_YES;
 }
 

@@ -51,6 +51,13 @@ enum tls_admit {
 	TLS_ADMIT_EXPIRED, /* certificate_expired(45) */
 	TLS_ADMIT_BAD,     /* bad_certificate(42): no usable identity, no map */
 	TLS_ADMIT_ERROR,   /* internal_error(80): the register cannot be read */
+	TLS_ADMIT_GRACE,   /* yes, even though the certificate has expired */
+};
+
+/* Who vouches for a certificate. */
+enum tls_trust {
+	TLS_TRUST_CA,          /* a CA of ours issued it */
+	TLS_TRUST_SELF_SIGNED, /* nobody: only its key can be known */
 };
 
 struct tls_calls {
@@ -59,14 +66,24 @@ struct tls_calls {
 	 * inside the certificate verification, on resumptions before the session
 	 * is accepted (a refusal then falls back to a full handshake, which
 	 * meets the same question and sends the alert). `owner` is the
-	 * connection's (tls_new()). May be called twice for one connection.
+	 * connection's (tls_new()). May be called twice for one connection. That
+	 * the peer holds the key is proved only after it.
+	 *
+	 * Two faults of a certificate wait for this answer. One that is
+	 * self-signed gets unknown_ca(48) unless the answer is yes or names a
+	 * reason of its own (revoked, expired, error). One that has expired is
+	 * let in by TLS_ADMIT_GRACE only, and meets the question again, and no
+	 * resumption, each time; it gets certificate_expired(45) else, or
+	 * certificate_revoked.
 	 */
-	enum tls_admit (*admit)(void *owner, const struct pki_cert *cert, bool resumed);
+	enum tls_admit (*admit)(void *owner, const struct pki_cert *cert, enum tls_trust trust,
+	                        bool resumed);
 };
 
 struct tls_settings {
 	const char *certificate, *key, *ca; /* PEM files */
 	const char *crl;                    /* PEM file or NULL */
+	bool crl_stale;                     /* a list whose nextUpdate has passed still counts */
 	unsigned min_version;               /* 12 or 13 */
 };
 
@@ -135,6 +152,12 @@ bool tls_pending(const struct tls *tls);
  * -ENOMEM.
  */
 int tls_write(struct tls *tls, const struct batch *plain, struct buf *out) MUST_CHECK;
+/*
+ * Would the peer's certificate pass under another context (the configuration
+ * was read again)? Always true when that trusts the same CAs and lists. Its
+ * dates and the register are not looked at.
+ */
+bool tls_still_trusted(const struct tls *tls, const struct tls_context *now);
 /* close_notify. */
 void tls_shutdown(struct tls *tls, struct buf *out);
 
@@ -145,6 +168,8 @@ enum tls_state tls_state(const struct tls *tls);
  * verification failed, if the peer showed one; else NULL. */
 const struct pki_cert *tls_peer(const struct tls *tls);
 bool tls_resumed(const struct tls *tls);
+/* Who vouches for the peer, for what tls_peer() says. */
+enum tls_trust tls_trust(const struct tls *tls);
 const char *tls_version_text(const struct tls *tls); /* "TLSv1.2" */
 const char *tls_cipher_text(const struct tls *tls);
 /* Server name the client asked for, "" none. */

@@ -19,6 +19,7 @@ struct tls_stamp {
 	uint64_t sequence;   /* of the store, before the certificate was verified */
 	uint64_t born;       /* clock_ms() of the full handshake, kept on renewal */
 	int64_t valid_until; /* first end date in the verified chain */
+	uint64_t trust;      /* enum tls_trust; wide, so that there is no padding */
 };
 
 /* Larger sessions are not kept; the peer meets a full handshake then. */
@@ -65,6 +66,8 @@ struct tls_context {
 	EVP_CIPHER *ticket_cipher;
 	struct tls_shared *shared; /* NULL: nothing resumes */
 	struct tls_calls calls;
+	STACK_OF(X509_CRL) *lists;
+	bool crl_stale;
 	uint8_t session_context[32]; /* hash of the CA file and the CRL */
 	uint8_t scratch[TLS_RECORD_MAX]; /* a record in the making, or a session */
 };
@@ -88,7 +91,7 @@ struct tls {
 	char *server_name;
 	struct pki_cert *peer;
 	struct pki_cert *offered; /* of a session that may resume, not yet the peer */
-	struct tls_stamp stamp;
+	struct tls_stamp stamp; /* of the peer, or of the session that may resume */
 	struct tls_failure failure;
 };
 

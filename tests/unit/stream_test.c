@@ -869,6 +869,24 @@ what_is_not_taken_is_closed(void **state)
 	}
 }
 
+/* SO_REUSEPORT would let a second daemon in beside the first. */
+static void
+a_port_that_is_taken_is_a_sentence(void **state)
+{
+	static const struct listener_calls calls = { not_taken, listener_gone };
+	struct pair p = { .loop = help_loop() };
+	char why[256];
+
+	(void)state;
+	assert_int_equal(listener_open(p.loop, "127.0.0.1", 0, 1, &calls, &p, &p.listener,
+	                               &p.port, why), 0);
+	assert_int_equal(listener_probe("127.0.0.1", p.port, why), -EADDRINUSE);
+	assert_non_null(strstr(why, "another program listens there"));
+	listener_close(p.listener);
+	help_run(p.loop);
+	assert_int_equal(listener_probe("127.0.0.1", p.port, why), 0);
+}
+
 static rlim_t saved_limit;
 
 static void
@@ -941,6 +959,7 @@ main(void)
 		cmocka_unit_test(a_gentle_close_has_a_limit),
 		cmocka_unit_test(abort_resets),
 		cmocka_unit_test(a_bad_address_is_a_sentence),
+		cmocka_unit_test(a_port_that_is_taken_is_a_sentence),
 		cmocka_unit_test(what_is_not_taken_is_closed),
 		cmocka_unit_test(no_descriptors_is_waited_out),
 	};

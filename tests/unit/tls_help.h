@@ -61,6 +61,7 @@ struct server {
 	int rc;             /* of the last handshake call */
 	enum tls_admit answer; /* of admit() */
 	unsigned asked, asked_resumed;
+	enum tls_trust trust; /* told to admit() */
 	char asked_for[PKI_FINGERPRINT_SIZE];
 };
 

@@ -117,7 +117,7 @@ expired_certificate_resumes_not(void **state)
 		clock_fake(ms + 1000, wall + DAY + HOUR);
 		assert_false(resumes(&p));
 		assert_int_equal(p.c.alert, 45);
-		assert_int_equal(p.two.asked, 0);
+		assert_int_equal(p.two.asked_resumed, 0);
 		assert_int_equal(tls_failure(p.two.tls)->verify_error, X509_V_ERR_CERT_HAS_EXPIRED);
 		pair_stop(&p);
 	}
@@ -163,6 +163,46 @@ expired_issuer_resumes_not(void **state)
 	}
 	free_identity(&ca);
 	free_identity(&device);
+}
+
+/* A session of one trust is asked about as what it is, and opens no other. */
+static void
+self_signed_stays_self_signed(void **state)
+{
+	struct identity own = make_identity(&(struct recipe){ .name = "own" });
+
+	(void)state;
+	for (enum way way = 0; way < WAYS; way++) {
+		struct tls_shared *shared;
+		struct server s;
+		struct client c;
+
+		assert_int_equal(tls_shared_new(100, LIFETIME, &shared), 0);
+		server_start(&s, NULL, shared);
+		client_for(&c, &own, way);
+		assert_true(meet(&c, &s, NULL));
+		for (unsigned again = 0; again < 2; again++) {
+			SSL_SESSION *session = c.session;
+
+			SSL_SESSION_up_ref(session);
+			s.trust = TLS_TRUST_CA;
+			assert_true(meet(&c, &s, session));
+			assert_true(tls_resumed(s.tls));
+			assert_int_equal(s.asked_resumed, 1);
+			assert_int_equal(s.trust, TLS_TRUST_SELF_SIGNED);
+			assert_int_equal(tls_trust(s.tls), TLS_TRUST_SELF_SIGNED);
+			SSL_SESSION_free(session);
+		}
+		s.answer = TLS_ADMIT_UNKNOWN;
+		assert_false(meet(&c, &s, c.session));
+		assert_int_equal(s.asked_resumed, 1);
+		assert_int_equal(s.asked, 2);
+		assert_int_equal(c.alert, 48);
+		client_stop(&c);
+		server_stop(&s);
+		tls_shared_free(shared);
+	}
+	free_identity(&own);
 }
 
 static void
@@ -387,6 +427,7 @@ main(void)
 		cmocka_unit_test(register_is_asked_again),
 		cmocka_unit_test(expired_certificate_resumes_not),
 		cmocka_unit_test(expired_issuer_resumes_not),
+		cmocka_unit_test(self_signed_stays_self_signed),
 		cmocka_unit_test(forgotten_sessions_resume_not),
 		cmocka_unit_test(many_forgotten_keys_forget_all),
 		cmocka_unit_test(lifetime_counts_from_the_full_handshake),

@@ -68,6 +68,8 @@ struct refusal {
 	int alert, alert_13; /* 13: when it differs */
 	int verify_error;
 	bool none;
+	unsigned asked;        /* does it depend on the register? */
+	enum tls_admit answer;
 };
 
 static void
@@ -78,6 +80,7 @@ refuse(const struct refusal *row, int version)
 	struct client c;
 
 	server_start(&s, NULL, NULL);
+	s.answer = row->answer;
 	client_start(&c, row->none ? NULL : &device, version);
 	assert_false(meet(&c, &s, NULL));
 	assert_int_equal(s.rc, ERR_CRYPTO);
@@ -88,7 +91,7 @@ refuse(const struct refusal *row, int version)
 	assert_int_equal(tls_failure(s.tls)->alert_received, -1);
 	assert_int_equal(tls_failure(s.tls)->verify_error, row->verify_error);
 	assert_int_equal(tls_failure(s.tls)->reason, row->none ? 199 : 134);
-	assert_int_equal(s.asked, 0);
+	assert_int_equal(s.asked, row->asked);
 	assert_int_equal(tls_peer(s.tls) != NULL, !row->none);
 	if (strstr(tls_failure(s.tls)->text, row->words) == NULL) {
 		fail_msg("no \"%s\" in \"%s\"", row->words, tls_failure(s.tls)->text);
@@ -105,18 +108,36 @@ static void
 bad_certificates_get_their_alert(void **state)
 {
 	const struct refusal rows[] = {
-		{ { .name = "x" }, "no certificate", 40, 116, 0, true },
+		{ { .name = "x" }, "no certificate", 40, 116, 0, true, 0, 0 },
 		{ { .name = "x", .issuer = &world.foreign },
 		  "not issued by our CA (issuer CN=foreign CA)",
-		  48, 0, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, false },
+		  48, 0, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, false, 0, 0 },
 		{ { .name = "x" }, "self-signed", 48, 0,
-		  X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, false },
+		  X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, false, 1, TLS_ADMIT_UNKNOWN },
+		{ { .name = "x" }, "self-signed", 48, 0,
+		  X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, false, 1, TLS_ADMIT_BAD },
+		{ { .name = "x" }, "is revoked", 44, 0,
+		  X509_V_ERR_CERT_REVOKED, false, 1, TLS_ADMIT_REVOKED },
+		{ { .name = "x", .from = -DAY, .to = -HOUR }, "has expired (valid", 45, 0,
+		  X509_V_ERR_CERT_HAS_EXPIRED, false, 1, TLS_ADMIT_YES },
+		{ { .name = "x", .from = HOUR, .to = DAY }, "not valid yet", 42, 0,
+		  X509_V_ERR_CERT_NOT_YET_VALID, false, 0, 0 },
+		{ { .name = "x", .usage = "serverAuth" }, "not one for a client", 43, 0,
+		  X509_V_ERR_INVALID_PURPOSE, false, 0, 0 },
+		{ { .name = "x", .curve = "RSA1024" }, "too weak", 42, 0,
+		  X509_V_ERR_EE_KEY_TOO_SMALL, false, 0, 0 },
 		{ { .name = "x", .issuer = &world.ca, .from = -DAY, .to = -HOUR },
-		  "has expired (valid", 45, 0, X509_V_ERR_CERT_HAS_EXPIRED, false },
+		  "has expired (valid", 45, 0, X509_V_ERR_CERT_HAS_EXPIRED, false, 1,
+		  TLS_ADMIT_YES },
+		{ { .name = "x", .issuer = &world.ca, .from = -DAY, .to = -HOUR },
+		  "has expired (valid", 45, 0, X509_V_ERR_CERT_HAS_EXPIRED, false, 1,
+		  TLS_ADMIT_UNKNOWN },
+		{ { .name = "x", .issuer = &world.ca, .from = -DAY, .to = -HOUR },
+		  "is revoked", 44, 0, X509_V_ERR_CERT_REVOKED, false, 1, TLS_ADMIT_REVOKED },
 		{ { .name = "x", .issuer = &world.ca, .from = HOUR, .to = DAY },
-		  "not valid yet", 42, 0, X509_V_ERR_CERT_NOT_YET_VALID, false },
+		  "not valid yet", 42, 0, X509_V_ERR_CERT_NOT_YET_VALID, false, 0, 0 },
 		{ { .name = "x", .issuer = &world.ca, .usage = "serverAuth" },
-		  "not one for a client", 43, 0, X509_V_ERR_INVALID_PURPOSE, false },
+		  "not one for a client", 43, 0, X509_V_ERR_INVALID_PURPOSE, false, 0, 0 },
 	};
 
 	(void)state;
@@ -159,12 +180,13 @@ register_chooses_the_alert(void **state)
 	}
 }
 
+/* until: nextUpdate, from now. */
 static void
-write_crl(const struct identity *issuer, X509 *revoked)
+write_crl(const struct identity *issuer, X509 *revoked, long until)
 {
 	X509_CRL *crl = X509_CRL_new();
 	X509_REVOKED *entry = X509_REVOKED_new();
-	ASN1_TIME *now = X509_gmtime_adj(NULL, -60), *next = X509_gmtime_adj(NULL, DAY);
+	ASN1_TIME *now = X509_gmtime_adj(NULL, -DAY), *next = X509_gmtime_adj(NULL, until);
 	FILE *stream = fopen(world_file("crl.pem"), "w");
 
 	X509_CRL_set_version(crl, X509_CRL_VERSION_2);
@@ -193,7 +215,7 @@ revocation_list_is_obeyed(void **state)
 	char crl[128];
 
 	(void)state;
-	write_crl(&world.ca, bad.cert);
+	write_crl(&world.ca, bad.cert, DAY);
 	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
 	settings.crl = crl;
 	server_start(&s, &settings, NULL);
@@ -208,6 +230,200 @@ revocation_list_is_obeyed(void **state)
 	client_stop(&c);
 	server_stop(&s);
 	free_identity(&bad);
+}
+
+static bool
+meets(const struct tls_settings *settings, const struct identity *device, struct tls_failure *why)
+{
+	struct server s;
+	struct client c;
+	bool in;
+
+	server_start(&s, settings, NULL);
+	client_start(&c, device, TLS1_2_VERSION);
+	in = meet(&c, &s, NULL);
+	*why = *tls_failure(s.tls);
+	client_stop(&c);
+	server_stop(&s);
+	return in;
+}
+
+static void
+stale_list_is_a_matter_of_policy(void **state)
+{
+	struct identity bad = make_identity(
+	        &(struct recipe){ .name = "lost", .issuer = &world.ca });
+	struct tls_settings settings = world_settings();
+	struct tls_failure why;
+	char crl[128];
+
+	(void)state;
+	write_crl(&world.ca, bad.cert, -HOUR);
+	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
+	settings.crl = crl;
+	assert_false(meets(&settings, &world.device, &why));
+	assert_int_equal(why.verify_error, X509_V_ERR_CRL_HAS_EXPIRED);
+	assert_non_null(strstr(why.text, "revocation list of its issuer has expired"));
+	settings.crl_stale = true;
+	assert_true(meets(&settings, &world.device, &why));
+	/* What it says holds all the same. */
+	assert_false(meets(&settings, &bad, &why));
+	assert_int_equal(why.verify_error, X509_V_ERR_CERT_REVOKED);
+	free_identity(&bad);
+}
+
+/* One CA publishes lists, the other one and the self-signed have none. */
+static void
+lists_concern_their_issuer_only(void **state)
+{
+	struct identity lost = make_identity(
+	        &(struct recipe){ .name = "lost", .issuer = &world.foreign });
+	struct identity alone = make_identity(&(struct recipe){ .name = "alone" });
+	struct tls_settings settings = world_settings();
+	struct tls_failure why;
+	char crl[128], ca[128];
+
+	(void)state;
+	snprintf(ca, sizeof ca, "%s", world_file("other.crt"));
+	write_cert(ca, world.ca.cert, false);
+	write_cert(ca, world.foreign.cert, true);
+	write_crl(&world.foreign, lost.cert, DAY);
+	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
+	settings.ca = ca;
+	settings.crl = crl;
+	assert_true(meets(&settings, &world.device, &why));
+	assert_true(meets(&settings, &alone, &why)); /* admit() said yes */
+	assert_false(meets(&settings, &lost, &why));
+	assert_int_equal(why.verify_error, X509_V_ERR_CERT_REVOKED);
+	free_identity(&lost);
+	free_identity(&alone);
+}
+
+/* ---- what waits for the register's answer ------------------------------------------------- */
+
+static void
+grace_lets_the_expired_in(void **state)
+{
+	struct identity late = make_identity(
+	        &(struct recipe){ .name = "late", .issuer = &world.ca, .from = -DAY, .to = -HOUR });
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct tls_shared *shared;
+		struct server s;
+		struct client c;
+
+		assert_int_equal(tls_shared_new(10, 7200, &shared), 0);
+		server_start(&s, NULL, shared);
+		s.answer = TLS_ADMIT_GRACE;
+		client_start(&c, &late, versions[i]);
+		assert_true(meet(&c, &s, NULL));
+		assert_int_equal(s.trust, TLS_TRUST_CA);
+		/* No resumption: it is asked for its certificate each time. */
+		assert_true(meet(&c, &s, c.session));
+		assert_false(tls_resumed(s.tls));
+		assert_int_equal(s.asked_resumed, 0);
+		s.answer = TLS_ADMIT_YES;
+		assert_false(meet(&c, &s, NULL));
+		assert_int_equal(c.alert, 45);
+		client_stop(&c);
+		server_stop(&s);
+		tls_shared_free(shared);
+	}
+	free_identity(&late);
+}
+
+static void
+self_signed_comes_in_by_its_key_alone(void **state)
+{
+	struct identity own = make_identity(&(struct recipe){ .name = "own" });
+	struct identity forged = make_identity(&(struct recipe){ .name = "own" });
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		client_start(&c, &own, versions[i]);
+		assert_true(meet(&c, &s, NULL));
+		assert_int_equal(s.trust, TLS_TRUST_SELF_SIGNED);
+		assert_int_equal(tls_trust(s.tls), TLS_TRUST_SELF_SIGNED);
+		client_stop(&c);
+		server_stop(&s);
+	}
+	/* Another key under the same name, signed by somebody else's: no self-signature. */
+	X509_set_pubkey(forged.cert, world.device.key);
+	assert_true(X509_sign(forged.cert, own.key, EVP_sha256()) > 0);
+	EVP_PKEY_free(forged.key);
+	forged.key = world.device.key;
+	EVP_PKEY_up_ref(forged.key);
+	for (size_t i = 0; i < 2; i++) {
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		client_start(&c, &forged, versions[i]);
+		assert_false(meet(&c, &s, NULL));
+		assert_int_equal(s.asked, 0);
+		assert_int_equal(c.alert, 48);
+		client_stop(&c);
+		server_stop(&s);
+	}
+	free_identity(&own);
+	free_identity(&forged);
+}
+
+/* ---- after a reload ----------------------------------------------------------------------- */
+
+static bool
+still_trusted(const struct tls *tls, const struct tls_settings *settings)
+{
+	struct server other;
+	bool good;
+
+	server_start(&other, settings, NULL);
+	good = tls_still_trusted(tls, other.context);
+	server_stop(&other);
+	return good;
+}
+
+static void
+open_connections_meet_the_new_files(void **state)
+{
+	struct identity other = make_identity(
+	        &(struct recipe){ .name = "other", .issuer = &world.ca });
+	char crl[128], ca[128];
+
+	(void)state;
+	snprintf(ca, sizeof ca, "%s", world_file("other.crt"));
+	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
+	for (size_t i = 0; i < 2; i++) {
+		struct tls_settings settings = world_settings();
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		client_start(&c, &world.device, versions[i]);
+		assert_true(meet(&c, &s, NULL));
+		assert_true(still_trusted(s.tls, NULL));
+		settings.crl = crl;
+		write_crl(&world.ca, other.cert, DAY);
+		assert_true(still_trusted(s.tls, &settings));
+		write_crl(&world.ca, other.cert, -HOUR); /* ends nobody who is in */
+		assert_true(still_trusted(s.tls, &settings));
+		write_crl(&world.ca, world.device.cert, DAY);
+		assert_false(still_trusted(s.tls, &settings));
+		settings.crl = NULL;
+		settings.ca = ca;
+		write_cert(ca, world.foreign.cert, false);
+		assert_false(still_trusted(s.tls, &settings));
+		write_cert(ca, world.ca.cert, true);
+		assert_true(still_trusted(s.tls, &settings));
+		client_stop(&c);
+		server_stop(&s);
+	}
+	free_identity(&other);
 }
 
 /* ---- whom the CA file may name --------------------------------------------------------- */
@@ -572,6 +788,11 @@ main(void)
 		cmocka_unit_test(bad_certificates_get_their_alert),
 		cmocka_unit_test(register_chooses_the_alert),
 		cmocka_unit_test(revocation_list_is_obeyed),
+		cmocka_unit_test(stale_list_is_a_matter_of_policy),
+		cmocka_unit_test(lists_concern_their_issuer_only),
+		cmocka_unit_test(grace_lets_the_expired_in),
+		cmocka_unit_test(self_signed_comes_in_by_its_key_alone),
+		cmocka_unit_test(open_connections_meet_the_new_files),
 		cmocka_unit_test(ca_file_may_hold_odd_anchors),
 		cmocka_unit_test(stolen_name_is_no_ca),
 		cmocka_unit_test(fast_group_and_fitting_cipher),
