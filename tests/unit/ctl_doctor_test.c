@@ -650,6 +650,7 @@ enrol(int64_t enrolled_at, int64_t not_after)
 
 	memset(device.fingerprint, 'a', 64);
 	assert_int_equal(reg_open(in("state/register.db"), REG_WRITE, &reg, why), 0);
+	assert_int_equal(reg_actor(reg, 0, "test"), 0);
 	clock_fake(0, enrolled_at);
 	assert_int_equal(reg_enrol(reg, &device, false, &renewed), 0);
 	clock_real();
