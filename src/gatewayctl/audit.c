@@ -3,10 +3,28 @@
 #include "run.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "duration.h"
 #include "print.h"
+
+/* The daemon notes numbers only; the name is asked for here. */
+static const char *
+user_of(const struct reg_audit *entry)
+{
+	char number[16];
+	const struct passwd *user;
+
+	snprintf(number, sizeof number, "%u", entry->uid);
+	if (strcmp(entry->user, number) != 0) {
+		return entry->user;
+	}
+	user = getpwuid(entry->uid);
+	return user != NULL ? user->pw_name : entry->user;
+}
 
 static int
 add_entry(void *owner, const struct reg_audit *entry)
@@ -16,7 +34,7 @@ add_entry(void *owner, const struct reg_audit *entry)
 	doc_set_int(doc, "id", entry->id);
 	doc_set_int(doc, "at", entry->at);
 	doc_set_int(doc, "uid", entry->uid);
-	doc_set_text(doc, "user", entry->user);
+	doc_set_text(doc, "user", user_of(entry));
 	doc_set_text(doc, "action", entry->action);
 	doc_set_text(doc, "identity", entry->device);
 	doc_set_text(doc, "detail", entry->detail);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the control socket can be asked. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,8 +33,8 @@ daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
              const char *device, const char *detail)
 {
 	uid_t uid = ctl_request_peer(request).uid;
-	const struct passwd *user = getpwuid(uid);
-	int rc = reg_actor(d->reg, uid, user != NULL ? user->pw_name : NULL);
+	/* The number only: asking for the name can wait for a directory server. */
+	int rc = reg_actor(d->reg, uid, NULL);
 
 	if (rc == 0) {
 		rc = reg_audit_note(d->reg, action, device, detail);
@@ -121,6 +120,7 @@ status(void *owner, struct ctl_request *request, const struct doc *args)
 	doc_set_text(doc, "version", PACKAGE_VERSION);
 	doc_set_int(doc, "pid", getpid());
 	doc_set_int(doc, "started", d->started);
+	doc_set_int(doc, "reloaded", d->reloaded);
 	doc_set_text(doc, "gateway", d->conf->gateway.name);
 	doc_set_text(doc, "configuration", d->file);
 	doc_set_text(doc, "admission", d->conf->admission == CONF_ADMIT_CA ? "ca" : "enrolled");

@@ -336,7 +336,7 @@ daemon_run(struct daemon *d, const char *file)
 	char why[512] = "no memory";
 
 	d->file = file;
-	d->started = clock_wall();
+	d->started = d->reloaded = clock_wall();
 	if (conf_load(file, true, conf_report_print, stderr, &d->conf) != 0) {
 		return fail(d, "the configuration is not valid", file);
 	}

@@ -34,7 +34,7 @@ struct daemon {
 	struct heartbeat *heartbeat; /* one per worker */
 	unsigned heartbeats;         /* not yet answered */
 	unsigned asking;             /* questions to workers under way */
-	int64_t started;
+	int64_t started, reloaded; /* when the configuration in force was read: the later */
 	bool stopping;
 };
 
@@ -61,6 +61,7 @@ struct gather {
 	void (*finish)(struct gather *gather); /* then the gather is freed */
 	char identity[REG_NAME_MAX + 1];
 	struct conf *conf; /* a reference, released with the gather */
+	int64_t read_at;   /* of that */
 	struct doc *doc;   /* the finish() function's */
 	unsigned waiting;
 	unsigned calls;

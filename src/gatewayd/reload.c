@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "gatewayd/daemon.h"
 #include "gatewayd/notify.h"
@@ -71,6 +73,7 @@ swapped(struct gather *g)
 	struct doc *reply = doc_map();
 	unsigned ended = 0;
 
+	d->reloaded = g->read_at;
 	for (unsigned i = 0; i < g->calls; i++) {
 		ended += g->call[i].count;
 	}
@@ -125,6 +128,18 @@ swap(struct daemon *d, struct gather *g)
 	gather_start(g, take_over, swapped);
 }
 
+/*
+ * An empty file is a valid one, with every default; but one that was not empty
+ * at start is far more likely caught in the middle of being saved.
+ */
+static bool
+is_empty(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
 void
 daemon_reload(struct daemon *d, struct ctl_request *request)
 {
@@ -138,7 +153,10 @@ daemon_reload(struct daemon *d, struct ctl_request *request)
 	notify_reloading();
 	if (g == NULL || faults == NULL) {
 		refuse(d, request, -ENOMEM, why);
+	} else if (is_empty(d->file)) {
+		refuse(d, request, rc, "the file is empty: is it being written just now?");
 	} else {
+		g->read_at = clock_wall();
 		rc = conf_load(d->file, true, collect_fault, faults, &g->conf);
 		fflush(faults);
 		if (rc != 0) {

@@ -2,6 +2,7 @@
 #include "identity/identity.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct span
 source_of(const struct pki_cert *cert, enum conf_source source)
@@ -49,6 +50,11 @@ identity_of(const struct conf *conf, const struct pki_cert *cert, char *identity
 	    (conf->identity.issuer && !topic_value_safe(cert->issuer_cn))) {
 		*why = "the name in the certificate may not be used as an identity: it must be 1 "
 		       "to 512 bytes of UTF-8 without + # / $ and control characters";
+		return ERR_UNSAFE;
+	}
+	if (conf->identity.issuer && memchr(cert->issuer_cn.ptr, ':', cert->issuer_cn.len) != NULL) {
+		*why = "the name of the issuing CA has a colon, which identity.issuer uses to part "
+		       "it from the device's name: two CAs could give the same identity";
 		return ERR_UNSAFE;
 	}
 	len = conf->identity.issuer ?

@@ -38,8 +38,12 @@ session_flush(struct session *s)
 		log_debug(LOG_SESSION, "send to the broker failed", log_str("address", s->address));
 	}
 	batch_reset(&w->to_broker);
-	if (w->to_device.bytes > 0 && tls_write(s->tls, &w->to_device, &w->cipher) != 0) {
-		log_debug(LOG_SESSION, "encryption failed", log_str("address", s->address));
+	if (w->to_device.bytes > 0 && s->state != SESSION_CLOSING &&
+	    tls_write(s->tls, &w->to_device, &w->cipher) != 0) {
+		/* Bytes are missing now: what follows would make no sense to the device. */
+		batch_reset(&w->to_device);
+		session_finish(s, "what was for the device could not be encrypted");
+		return;
 	}
 	batch_reset(&w->to_device);
 	session_send_cipher(s);

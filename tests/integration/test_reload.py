@@ -361,6 +361,21 @@ def held_handshake(gw, device):
     return sock, (tls, incoming, outgoing), flight[-10:]
 
 
+def test_an_empty_file_is_not_taken(gateway):
+    """An editor that empties the file before it writes: nothing changes."""
+    gw = gateway()
+    device = gw.enroll()
+    with gw.client(device) as c:
+        with open(gw.conf_file) as f:
+            text = f.read()
+        open(gw.conf_file, "w").close()
+        assert "the file is empty" in hangup(gw)
+        with open(gw.conf_file, "w") as f:
+            f.write(text)
+        gw.ctl("reload")
+        assert c.fence() == []
+
+
 def test_a_revocation_meets_half_a_handshake(gateway):
     """The certificate was admitted; the handshake ends after the revocation."""
     gw = gateway()
