@@ -268,7 +268,7 @@ print_report(FILE *out, const struct doc *doc)
 	for (size_t i = 0; i < doc_count(list); i++) {
 		print_row(out, doc_at(list, i));
 	}
-	fprintf(out, "\n%d ok, %d warnings, %d faults, %d not checked\n",
+	fprintf(out, "\nok %d, warnings %d, faults %d, not checked %d\n",
 		(int)doc_get_int(counts, "ok", 0), (int)doc_get_int(counts, "warning", 0),
 		(int)doc_get_int(counts, "fault", 0), (int)doc_get_int(counts, "skipped", 0));
 }

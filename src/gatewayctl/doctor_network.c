@@ -141,7 +141,11 @@ check_listener(struct doctor *d, const struct conf_listener *listener)
 	char holder[128];
 	int r;
 
-	if (listener->port == 0 || daemon_listens(d, listener->port)) {
+	if (listener->port == 0) {
+		doctor_ok(d, "%s port 0: gatewayd takes any free port.", listener->address);
+		return;
+	}
+	if (daemon_listens(d, listener->port)) {
 		doctor_ok(d, "gatewayd listens at %s port %u.", listener->address, listener->port);
 		return;
 	}
