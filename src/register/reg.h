@@ -50,6 +50,12 @@ void reg_close(struct reg *reg);
 /* The sentence for the last ERR_DATABASE of this handle. */
 const char *reg_error(const struct reg *reg);
 /*
+ * For a thread that must not stand still: wait at most that long for another
+ * writer (a large fleet file takes seconds), and not at all within a second
+ * after a wait that was in vain. The change fails with ERR_DATABASE then.
+ */
+void reg_patience(struct reg *reg, unsigned ms);
+/*
  * Changes whenever another handle committed to the devices (not for last
  * seen), so that sessions need a second look. Cheap: a look at shared memory
  * and, when something was committed, one row.
@@ -260,6 +266,12 @@ int reg_commit(struct reg *reg) MUST_CHECK;
 void reg_rollback(struct reg *reg); /* nothing when none is open */
 
 /* ---- subscriptions of persistent sessions --------------------------------------------- */
+
+/*
+ * As reg_begin(), for many subscriptions: it does not wait for the disk.
+ * reg_commit() or reg_rollback() ends it.
+ */
+int reg_subscription_begin(struct reg *reg) MUST_CHECK;
 
 struct reg_subscription {
 	struct span filter; /* the device's filter */

@@ -10,6 +10,7 @@
 
 #define REG_APPLICATION_ID 0x6d6b7267 /* "mkrg" */
 #define REG_BUSY_MS 5000
+#define REG_SULK_MS 1000 /* see reg_patience() */
 /* A stranger seen within that time is not pushed out by others. */
 #define REG_STRANGER_KEPT 3600
 
@@ -148,6 +149,9 @@ struct reg {
 	bool acting;  /* reg_actor() was called */
 	unsigned uid;
 	char user[64];
+	int patience; /* ms to wait for another writer */
+	bool hasty;   /* reg_patience() was called */
+	uint64_t sulk_until; /* of clock_ms(): until then it does not wait at all */
 	bool stale;   /* this handle changed something: read the generation again */
 	int64_t data_version;
 	uint64_t generation;

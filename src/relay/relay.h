@@ -44,6 +44,16 @@ struct relay_store {
 	int (*put)(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id);
 	int (*remove)(void *owner, struct span client_id, struct span filter);
 	int (*clear)(void *owner, struct span client_id); /* cheap when there are none */
+	/*
+	 * Around the puts and removes of one packet, so that they are one
+	 * change of the store: all or none. Not called for a packet that
+	 * changes nothing. end: rc is what happened in between, negative
+	 * drops it all; returns rc, or the failure to keep it. Both NULL:
+	 * each change stands alone. A failure ends the session, before the
+	 * device is told that its packet was done: it asks again.
+	 */
+	int (*begin)(void *owner);
+	int (*end)(void *owner, int rc);
 	void *owner;
 };
 

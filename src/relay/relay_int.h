@@ -150,6 +150,7 @@ struct relay {
 	bool keep_alive_cut; /* 5.0: Server Keep Alive goes into CONNACK */
 	bool authenticates;  /* 5.0: CONNECT named a method, so AUTH may follow */
 	bool auth_turn;      /* the device may answer AUTH before CONNACK */
+	bool store_begun;    /* the store's end() is owed */
 
 	uint8_t *ids; /* device's client identifier, then the upstream one */
 	uint16_t device_id_len, client_id_len;
@@ -340,6 +341,8 @@ bool subscription_kept(const struct relay *r);
 /* Is a change of the table to be written down? 0 or negative. */
 int subscription_store_put(struct relay *r, struct subscription *s) MUST_CHECK;
 int subscription_store_remove(struct relay *r, struct span filter) MUST_CHECK;
+/* After the last change of a packet; rc: what came of them. Returns that, or the failure. */
+int subscription_store_end(struct relay *r, int rc) MUST_CHECK;
 int subscription_store_clear(struct relay *r) MUST_CHECK;
 
 #endif

@@ -254,6 +254,29 @@ subscription_kept(const struct relay *r)
 	return r->session_expiry > 0;
 }
 
+/* The first change of a packet opens it. */
+static int
+store_begin(struct relay *r)
+{
+	const struct relay_store *store = &r->settings.store;
+	int rc = store->begin == NULL || r->store_begun ? 0 : store->begin(store->owner);
+
+	r->store_begun = rc == 0 && store->begin != NULL;
+	return rc;
+}
+
+int
+subscription_store_end(struct relay *r, int rc)
+{
+	const struct relay_store *store = &r->settings.store;
+
+	if (!r->store_begun) {
+		return rc;
+	}
+	r->store_begun = false;
+	return store->end(store->owner, rc);
+}
+
 int
 subscription_store_put(struct relay *r, struct subscription *s)
 {
@@ -263,6 +286,10 @@ subscription_store_put(struct relay *r, struct subscription *s)
 	/* Devices subscribe again each time they connect: that is no news. */
 	if (store->put == NULL || !subscription_kept(r) || s->stored) {
 		return 0;
+	}
+	rc = store_begin(r);
+	if (rc < 0) {
+		return rc;
 	}
 	rc = store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
 	                s->id);
@@ -274,11 +301,13 @@ int
 subscription_store_remove(struct relay *r, struct span filter)
 {
 	const struct relay_store *store = &r->settings.store;
+	int rc;
 
 	if (store->remove == NULL || !subscription_kept(r)) {
 		return 0;
 	}
-	return store->remove(store->owner, relay_client_id(r), filter);
+	rc = store_begin(r);
+	return rc < 0 ? rc : store->remove(store->owner, relay_client_id(r), filter);
 }
 
 int

@@ -192,6 +192,7 @@ forget(struct plan *plan)
 			subscription_drop(plan->r, s);
 		}
 	}
+	rc = subscription_store_end(plan->r, rc);
 	if (rc < 0) {
 		return end_session(plan->r, RELAY_SIDE_GATEWAY, MQTT_IMPLEMENTATION_SPECIFIC,
 		                   "could not keep the subscriptions");

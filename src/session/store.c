@@ -56,9 +56,25 @@ clear(void *owner, struct span client_id)
 	return found ? reg_subscription_clear(owner, client_id) : rc;
 }
 
+static int
+begin(void *owner)
+{
+	return reg_subscription_begin(owner);
+}
+
+static int
+end(void *owner, int rc)
+{
+	if (rc < 0) {
+		reg_rollback(owner);
+		return rc;
+	}
+	return reg_commit(owner);
+}
+
 struct relay_store
 store_of(struct reg *reg)
 {
 	return (struct relay_store){ .load = load, .put = put, .remove = take_out, .clear = clear,
-		.owner = reg };
+		.begin = begin, .end = end, .owner = reg };
 }

@@ -11,6 +11,7 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "register/reg.h"
 #include "register/reg_int.h"
 
@@ -648,6 +649,50 @@ subscription_may_be_as_long_as_mqtt_allows(void **state)
 	free(filter);
 }
 
+static void
+many_subscriptions_are_one_change(void **state)
+{
+	struct fixture *f = *state;
+	struct reg_subscription a = { span_str("a"), 1, 0 }, b = { span_str("b"), 1, 0 };
+	struct reg *other;
+
+	assert_int_equal(open_as_anna(f->file, REG_READ, &other), 0);
+	assert_int_equal(reg_subscription_begin(f->reg), 0);
+	assert_int_equal(reg_subscription_begin(f->reg), ERR_PROTOCOL);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &a), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &b), 0);
+	assert_subscriptions(other, "c", "");
+	assert_int_equal(reg_commit(f->reg), 0);
+	assert_subscriptions(other, "c", "a/1/0 b/1/0 ");
+	assert_int_equal(reg_subscription_begin(f->reg), 0);
+	assert_int_equal(reg_subscription_remove(f->reg, span_str("c"), span_str("a")), 0);
+	reg_rollback(f->reg);
+	assert_subscriptions(f->reg, "c", "a/1/0 b/1/0 ");
+	reg_close(other);
+}
+
+/* A long writer must not hold up a loop: see reg_patience(). */
+static void
+the_impatient_wait_once(void **state)
+{
+	struct fixture *f = *state;
+	struct reg_subscription a = { span_str("a"), 1, 0 };
+	uint64_t start = clock_ms();
+	struct reg *other;
+
+	assert_int_equal(open_as_anna(f->file, REG_WRITE, &other), 0);
+	reg_patience(other, 10);
+	assert_int_equal(reg_begin(f->reg), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(reg_subscription_put(other, span_str("c"), &a), ERR_DATABASE);
+		assert_non_null(strstr(reg_error(other), "locked"));
+	}
+	assert_in_range(clock_ms() - start, 0, 900);
+	assert_int_equal(reg_commit(f->reg), 0);
+	assert_int_equal(reg_subscription_put(other, span_str("c"), &a), 0);
+	reg_close(other);
+}
+
 /* ---- two handles at work --------------------------------------------------------------------- */
 
 struct worker {
@@ -748,6 +793,8 @@ main(void)
 		WITH_FIXTURE(other_handles_see_the_generation_change),
 		WITH_FIXTURE(subscriptions_are_kept_per_client),
 		WITH_FIXTURE(subscription_may_be_as_long_as_mqtt_allows),
+		WITH_FIXTURE(many_subscriptions_are_one_change),
+		WITH_FIXTURE(the_impatient_wait_once),
 		WITH_FIXTURE(handles_in_threads_do_not_fail_each_other),
 	};
 

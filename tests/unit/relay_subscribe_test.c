@@ -126,7 +126,8 @@ kept_sessions_remember(void **state)
 {
 	static const char *const kept[] = { "all/x", NULL };
 	const struct scene scenes[] = {
-		{ .name = "written down", .store = "clear dev 0;put all/x 1;remove all/x 0;",
+		{ .name = "written down", .store = "clear dev 0;begin  0;put all/x 1;end  0;"
+		  "begin  0;remove all/x 0;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL }, CONNACK_3,
 		  { DEVICE, "82{0001<'all/x'>01<'all/y'>01}",
@@ -136,14 +137,16 @@ kept_sessions_remember(void **state)
 		{ .name = "not for clean ones", .store = "clear dev 0;", .talk = TALK(LIVE_3,
 		  { DEVICE, "82{0001<'all/x'>01}", "82{0001<'broadcast/x'>01}", NULL },
 		  { BROKER, "90{0001 01}", NULL, "90{0001 01}" }) },
-		{ .name = "resumed", .kept = kept, .store = "load dev 0;put +/x 0;remove +/x 0;",
+		{ .name = "resumed", .kept = kept, .store = "load dev 0;begin  0;put +/x 0;end  0;"
+		  "begin  0;remove +/x 0;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
 		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
 		  { DEVICE, "82{0001<'+/x'>00}", "82{0001<'broadcast/x'>01<'reply/dev/x'>00}", NULL },
 		  { BROKER, "90{0001 01 00}", NULL, "90{0001 00}" },
 		  { DEVICE, "A2{0002<'+/x'>}", "A2{0002<'reply/dev/x'>}", NULL }) },
-		{ .name = "written when it changes", .kept = kept, .store = "load dev 0;put all/x 2;",
+		{ .name = "written when it changes", .kept = kept, .store = 
+		  "load dev 0;begin  0;put all/x 2;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
 		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
@@ -153,6 +156,24 @@ kept_sessions_remember(void **state)
 		  { BROKER, "90{0002 01}", NULL, "90{0002 01}" },
 		  { DEVICE, "82{0003<'all/x'>02}", "82{0003<'broadcast/x'>01}", NULL },
 		  { BROKER, "90{0003 01}", NULL, "90{0003 01}" }) },
+		{ .name = "one change per packet", .store = "clear dev 0;begin  0;put all/x 1;"
+		  "put all/y 1;end  0;begin  0;remove all/x 0;remove all/y 0;end  0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL }, CONNACK_3,
+		  { DEVICE, "82{0001<'all/x'>01<'all/y'>01}",
+		    "82{0001<'broadcast/x'>01<'broadcast/y'>01}", NULL },
+		  { BROKER, "90{0001 01 01}", NULL, "90{0001 01 01}" },
+		  { DEVICE, "A2{0002<'all/x'><'all/y'>}", "A2{0002<'broadcast/x'><'broadcast/y'>}",
+		    NULL }) },
+		{ .name = "what cannot be kept is not promised", .store_fails = true,
+		  .store = "clear dev 0;begin  0;put all/x 1;end  0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C 17 00}<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C 17 00}<'dev'><'dev'>}", NULL },
+		  CONNACK_5,
+		  { DEVICE, "82{0001{}<'all/x'>01}", "82{0001{}<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001{}01}", NULL, "E0{83}" }),
+		  .ending = ENDS(GATEWAY, IMPLEMENTATION_SPECIFIC,
+		                 "could not keep the subscriptions") },
 		{ .name = "5.0, until DISCONNECT", .kept = kept, .store = "load dev 0;clear dev 0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C}<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C}<'dev'><'dev'>}", NULL },

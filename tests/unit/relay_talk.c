@@ -103,6 +103,22 @@ store_clear(void *owner, struct span client_id)
 	return 0;
 }
 
+static int
+store_begin(void *owner)
+{
+	note(owner, "begin", span_str(""), 0);
+	return 0;
+}
+
+static int
+store_end(void *owner, int rc)
+{
+	struct talker *t = owner;
+
+	note(t, "end", span_str(""), rc);
+	return t->store_fails ? ERR_DATABASE : rc;
+}
+
 /* ---- one relay -------------------------------------------------------------------- */
 
 static void
@@ -131,7 +147,7 @@ talk_start(struct talker *t, const struct scene *scene)
 {
 	size_t arena;
 
-	*t = (struct talker){ .kept = scene->kept };
+	*t = (struct talker){ .kept = scene->kept, .store_fails = scene->store_fails };
 	t->settings = (struct relay_settings){
 		.rules = scene->rules != NULL ? scene->rules : &talk_rules,
 		.vars = { .identity = span_str("dev") },
@@ -139,7 +155,7 @@ talk_start(struct talker *t, const struct scene *scene)
 		.username = span_str("dev"),
 		.password = scene->password,
 		.limits = limits_of(scene),
-		.store = { store_load, store_put, store_remove, store_clear, t },
+		.store = { store_load, store_put, store_remove, store_clear, store_begin, store_end, t },
 		.metrics = &t->metrics,
 	};
 	arena = relay_arena_size(&t->settings.limits);
