@@ -279,8 +279,17 @@ struct reg_subscription {
 	uint32_t id;        /* subscription identifier, 0 none */
 };
 
-int reg_subscription_put(struct reg *reg, struct span client_id,
+/*
+ * owner: the identity of the device. It has subscriptions of at most
+ * REG_CLIENT_IDS_MAX client identifiers; one more pushes out those of the one
+ * that was not used for longest (to some minutes). A client identifier that
+ * another device uses is that device's from then on.
+ */
+#define REG_CLIENT_IDS_MAX 16
+int reg_subscription_put(struct reg *reg, struct span owner, struct span client_id,
                          const struct reg_subscription *s) MUST_CHECK;
+/* The client identifier was used. When it cannot be written, the next use will do. */
+void reg_subscription_touch(struct reg *reg, struct span owner, struct span client_id);
 int reg_subscription_remove(struct reg *reg, struct span client_id, struct span filter) MUST_CHECK;
 int reg_subscription_clear(struct reg *reg, struct span client_id) MUST_CHECK;
 int reg_subscription_each(struct reg *reg, struct span client_id,

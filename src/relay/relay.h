@@ -35,13 +35,17 @@ enum relay_phase {
 	RELAY_OVER,         /* see relay_ending() */
 };
 
-/* Where the subscriptions of persistent sessions are kept. */
+/*
+ * Where the subscriptions of persistent sessions are kept. identity: of the
+ * device, so that what one device may have kept can be bounded.
+ */
 struct relay_store {
 	/* Call each() for every one kept; negative on failure. */
-	int (*load)(void *owner, struct span client_id,
+	int (*load)(void *owner, struct span identity, struct span client_id,
 	            int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
 	            void *each_owner);
-	int (*put)(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id);
+	int (*put)(void *owner, struct span identity, struct span client_id, struct span filter,
+	           uint8_t options, uint32_t id);
 	int (*remove)(void *owner, struct span client_id, struct span filter);
 	int (*clear)(void *owner, struct span client_id); /* cheap when there are none */
 	/*

@@ -282,8 +282,8 @@ subscription_store_put(struct relay *r, struct subscription *s)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
-	                s->id);
+	rc = store->put(store->owner, r->settings.username, relay_client_id(r),
+	                subscription_filter(s), s->options, s->id);
 	s->stored = rc == 0;
 	return rc;
 }
@@ -331,7 +331,8 @@ subscription_load(struct relay *r)
 
 	return store->load == NULL ?
 	               0 :
-	               store->load(store->owner, relay_client_id(r), load_one, r);
+	               store->load(store->owner, r->settings.username, relay_client_id(r),
+	                           load_one, r);
 }
 
 /* ---- identifiers in deliveries -------------------------------------------------- */

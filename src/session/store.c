@@ -15,21 +15,23 @@ load_one(void *owner, const struct reg_subscription *s)
 }
 
 static int
-load(void *owner, struct span client_id,
+load(void *owner, struct span identity, struct span client_id,
      int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
      void *each_owner)
 {
 	struct load l = { .each = each, .owner = each_owner };
 
+	reg_subscription_touch(owner, identity, client_id);
 	return reg_subscription_each(owner, client_id, load_one, &l);
 }
 
 static int
-put(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id)
+put(void *owner, struct span identity, struct span client_id, struct span filter, uint8_t options,
+    uint32_t id)
 {
 	struct reg_subscription s = { .filter = filter, .options = options, .id = id };
 
-	return reg_subscription_put(owner, client_id, &s);
+	return reg_subscription_put(owner, identity, client_id, &s);
 }
 
 static int

@@ -62,12 +62,13 @@ note(struct talker *t, const char *what, struct span filter, int options)
 }
 
 static int
-store_load(void *owner, struct span client_id,
+store_load(void *owner, struct span identity, struct span client_id,
            int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
            void *each_owner)
 {
 	struct talker *t = owner;
 
+	assert_true(span_eq_str(identity, "dev"));
 	note(t, "load", client_id, 0);
 	for (size_t i = 0; t->kept != NULL && t->kept[i] != NULL; i++) {
 		int rc = each(each_owner, span_str(t->kept[i]), 1, 0);
@@ -80,8 +81,10 @@ store_load(void *owner, struct span client_id,
 }
 
 static int
-store_put(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id)
+store_put(void *owner, struct span identity, struct span client_id, struct span filter,
+          uint8_t options, uint32_t id)
 {
+	assert_true(span_eq_str(identity, "dev"));
 	(void)client_id;
 	(void)id;
 	note(owner, "put", filter, options);
