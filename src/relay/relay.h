@@ -162,8 +162,5 @@ const struct topic_map *relay_map(const struct relay *relay);
 /* Would these rules and variables give this session other rights? (reload) */
 bool relay_rights_differ(const struct relay *relay, const struct topic_rules *rules,
                          const struct topic_vars *vars);
-/* After a reload that left the rights equal: the old rules may be freed. */
-int relay_rebase(struct relay *relay, const struct topic_rules *rules,
-                 const struct topic_vars *vars) MUST_CHECK;
 
 #endif
