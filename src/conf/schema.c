@@ -174,7 +174,7 @@ const struct schema_key conf_schema[] = {
 	  .help = "largest packet that is held whole, and largest head of a PUBLISH" },
 	{ "limits.denied_inflight", COUNT(1, 65535), AT(struct conf, limits.denied_inflight),
 	  .fallback = "100", .help = "denied QoS 1 and 2 publishes not yet finished, per device" },
-	{ "limits.subscriptions", COUNT(1, 100000), AT(struct conf, limits.subscriptions),
+	{ "limits.subscriptions", COUNT(1, 10000), AT(struct conf, limits.subscriptions),
 	  .fallback = "1000", .help = "topic filters per device" },
 	{ "limits.topic_aliases", COUNT(0, 65535), AT(struct conf, limits.topic_aliases),
 	  .fallback = "10", .help = "topic aliases per device and direction; 0: none" },

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define FILE_MODE 0660
 
 const char *
@@ -162,6 +164,33 @@ run_text(struct reg *reg, const char *sql)
 	return rc == SQLITE_OK ? 0 : reg_failed(reg, rc);
 }
 
+void
+reg_patience(struct reg *reg, unsigned ms)
+{
+	reg->hasty = true;
+	reg->patience = (int)ms;
+	(void)sqlite3_busy_timeout(reg->db, reg->patience);
+}
+
+/* IMMEDIATE waits for the other writer here; an upgrade later could not. */
+static int
+lock(struct reg *reg)
+{
+	bool sulking = reg->hasty && clock_ms() < reg->sulk_until;
+	int code;
+
+	if (sulking) {
+		(void)sqlite3_busy_timeout(reg->db, 0);
+	}
+	code = sqlite3_exec(reg->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (sulking) {
+		(void)sqlite3_busy_timeout(reg->db, reg->patience);
+	} else if (code != SQLITE_OK) {
+		reg->sulk_until = clock_ms() + REG_SULK_MS;
+	}
+	return code == SQLITE_OK ? 0 : reg_failed(reg, code);
+}
+
 /* BEGIN, with the right care for the disk. */
 static int
 begin(struct reg *reg, bool durable)
@@ -182,8 +211,7 @@ begin(struct reg *reg, bool durable)
 			reg->durable = durable;
 		}
 	}
-	/* IMMEDIATE waits for the other writer here; an upgrade later could not. */
-	return rc != 0 ? rc : run_text(reg, "BEGIN IMMEDIATE");
+	return rc != 0 ? rc : lock(reg);
 }
 
 static void
@@ -231,13 +259,25 @@ reg_change_begin(struct reg *reg)
 	return reg_write_begin(reg, true);
 }
 
-int
-reg_begin(struct reg *reg)
+static int
+begin_outer(struct reg *reg, bool durable)
 {
-	int rc = reg->outer ? ERR_PROTOCOL : begin(reg, true);
+	int rc = reg->outer ? ERR_PROTOCOL : begin(reg, durable);
 
 	reg->outer = reg->outer || rc == 0;
 	return rc;
+}
+
+int
+reg_begin(struct reg *reg)
+{
+	return begin_outer(reg, true);
+}
+
+int
+reg_subscription_begin(struct reg *reg)
+{
+	return begin_outer(reg, false);
 }
 
 int

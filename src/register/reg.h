@@ -50,6 +50,12 @@ void reg_close(struct reg *reg);
 /* The sentence for the last ERR_DATABASE of this handle. */
 const char *reg_error(const struct reg *reg);
 /*
+ * For a thread that must not stand still: wait at most that long for another
+ * writer (a large fleet file takes seconds), and not at all within a second
+ * after a wait that was in vain. The change fails with ERR_DATABASE then.
+ */
+void reg_patience(struct reg *reg, unsigned ms);
+/*
  * Changes whenever another handle committed to the devices (not for last
  * seen), so that sessions need a second look. Cheap: a look at shared memory
  * and, when something was committed, one row.
@@ -261,14 +267,29 @@ void reg_rollback(struct reg *reg); /* nothing when none is open */
 
 /* ---- subscriptions of persistent sessions --------------------------------------------- */
 
+/*
+ * As reg_begin(), for many subscriptions: it does not wait for the disk.
+ * reg_commit() or reg_rollback() ends it.
+ */
+int reg_subscription_begin(struct reg *reg) MUST_CHECK;
+
 struct reg_subscription {
 	struct span filter; /* the device's filter */
 	uint8_t options;    /* as in SUBSCRIBE */
 	uint32_t id;        /* subscription identifier, 0 none */
 };
 
-int reg_subscription_put(struct reg *reg, struct span client_id,
+/*
+ * owner: the identity of the device. It has subscriptions of at most
+ * REG_CLIENT_IDS_MAX client identifiers; one more pushes out those of the one
+ * that was not used for longest (to some minutes). A client identifier that
+ * another device uses is that device's from then on.
+ */
+#define REG_CLIENT_IDS_MAX 16
+int reg_subscription_put(struct reg *reg, struct span owner, struct span client_id,
                          const struct reg_subscription *s) MUST_CHECK;
+/* The client identifier was used. When it cannot be written, the next use will do. */
+void reg_subscription_touch(struct reg *reg, struct span owner, struct span client_id);
 int reg_subscription_remove(struct reg *reg, struct span client_id, struct span filter) MUST_CHECK;
 int reg_subscription_clear(struct reg *reg, struct span client_id) MUST_CHECK;
 int reg_subscription_each(struct reg *reg, struct span client_id,

@@ -10,6 +10,9 @@
 
 #define REG_APPLICATION_ID 0x6d6b7267 /* "mkrg" */
 #define REG_BUSY_MS 5000
+#define REG_SULK_MS 1000 /* see reg_patience() */
+/* Seconds that a time of last use may lag: not every connect is to write. */
+#define REG_USED_EVERY 600
 /* A stranger seen within that time is not pushed out by others. */
 #define REG_STRANGER_KEPT 3600
 
@@ -129,7 +132,21 @@
 	  " ON CONFLICT (client_id, filter) DO UPDATE"                                          \
 	  " SET options = excluded.options, id = excluded.id")                                  \
 	X(UNSUBSCRIBE, "DELETE FROM subscription WHERE client_id = ?1 AND filter = ?2")         \
-	X(UNSUBSCRIBE_ALL, "DELETE FROM subscription WHERE client_id = ?1")                     \
+	X(UNSUBSCRIBE_ALL, "DELETE FROM subscriber WHERE client_id = ?1") /* and a trigger */      \
+	X(SUBSCRIBER,                                                                           \
+	  "INSERT INTO subscriber (client_id, owner, used_at) VALUES (?1, ?2, ?3)"              \
+	  " ON CONFLICT (client_id) DO UPDATE SET owner = excluded.owner,"                      \
+	  " used_at = excluded.used_at WHERE owner <> excluded.owner"                           \
+	  " OR abs(used_at - excluded.used_at) >= ?4")                                          \
+	X(SUBSCRIBER_LAGS,                                                                      \
+	  "SELECT 1 FROM subscriber WHERE client_id = ?1"                                       \
+	  " AND (owner <> ?2 OR abs(used_at - ?3) >= ?4)")                                      \
+	X(SUBSCRIBERS_OUT,                                                                      \
+	  "DELETE FROM subscriber WHERE client_id IN (SELECT client_id FROM subscriber"         \
+	  " WHERE owner = ?2 AND client_id <> ?1 ORDER BY used_at DESC LIMIT -1 OFFSET ?3)")    \
+	X(SUBSCRIBER_DONE,                                                                      \
+	  "DELETE FROM subscriber WHERE client_id = ?1"                                         \
+	  " AND NOT EXISTS (SELECT 1 FROM subscription WHERE client_id = ?1)")                  \
 	X(SUBSCRIPTIONS,                                                                        \
 	  "SELECT filter, options, id FROM subscription WHERE client_id = ?1 ORDER BY filter")
 
@@ -148,6 +165,9 @@ struct reg {
 	bool acting;  /* reg_actor() was called */
 	unsigned uid;
 	char user[64];
+	int patience; /* ms to wait for another writer */
+	bool hasty;   /* reg_patience() was called */
+	uint64_t sulk_until; /* of clock_ms(): until then it does not wait at all */
 	bool stale;   /* this handle changed something: read the generation again */
 	int64_t data_version;
 	uint64_t generation;

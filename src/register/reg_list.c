@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 
 #define FILTER_MAX 65535 /* MQTT 1.5.4 */
@@ -116,29 +117,48 @@ reg_label_each(struct reg *reg, struct span name,
 
 /* ---- subscriptions --------------------------------------------------------------------- */
 
-/* Alone in its transaction, and not waiting for the disk: see begin() in reg.c. */
-static int
-run_alone(struct reg *reg, sqlite3_stmt *s)
+/* The client identifier and its owner; used now. */
+static void
+bind_subscriber(sqlite3_stmt *s, struct span owner, struct span client_id)
 {
-	int rc = reg_write_begin(reg, false);
-
-	if (rc != 0) {
-		reg_done(s);
-		return rc;
-	}
-	rc = reg_run(reg, s);
-	return reg_write_end(reg, rc < 0 ? rc : 0);
+	reg_bind_text(s, 1, client_id);
+	reg_bind_text(s, 2, owner);
+	(void)sqlite3_bind_int64(s, 3, clock_wall());
+	(void)sqlite3_bind_int64(s, 4, REG_USED_EVERY);
 }
 
-int
-reg_subscription_put(struct reg *reg, struct span client_id, const struct reg_subscription *sub)
+/* Within a transaction: it is used, and the ones over the bound go. */
+static int
+use(struct reg *reg, struct span owner, struct span client_id)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = reg_statement(reg, REG_SQL_SUBSCRIBER);
+	int rc;
 
-	if (client_id.len > FILTER_MAX || sub->filter.len > FILTER_MAX) {
-		return ERR_LIMIT;
+	if (s == NULL) {
+		return ERR_DATABASE;
 	}
-	s = reg_statement(reg, REG_SQL_SUBSCRIBE);
+	bind_subscriber(s, owner, client_id);
+	rc = reg_run(reg, s);
+	if (rc <= 0) { /* nothing new */
+		return rc;
+	}
+	s = reg_statement(reg, REG_SQL_SUBSCRIBERS_OUT);
+	if (s == NULL) {
+		return ERR_DATABASE;
+	}
+	reg_bind_text(s, 1, client_id);
+	reg_bind_text(s, 2, owner);
+	(void)sqlite3_bind_int64(s, 3, REG_CLIENT_IDS_MAX - 1);
+	rc = reg_run(reg, s);
+	return rc < 0 ? rc : 0;
+}
+
+static int
+put(struct reg *reg, struct span client_id, const struct reg_subscription *sub)
+{
+	sqlite3_stmt *s = reg_statement(reg, REG_SQL_SUBSCRIBE);
+	int rc;
+
 	if (s == NULL) {
 		return ERR_DATABASE;
 	}
@@ -146,32 +166,94 @@ reg_subscription_put(struct reg *reg, struct span client_id, const struct reg_su
 	reg_bind_text(s, 2, sub->filter);
 	(void)sqlite3_bind_int(s, 3, sub->options);
 	(void)sqlite3_bind_int64(s, 4, sub->id);
-	return run_alone(reg, s);
+	rc = reg_run(reg, s);
+	return rc < 0 ? rc : 0;
+}
+
+/* Changes of subscriptions do not wait for the disk: see begin() in reg.c. */
+int
+reg_subscription_put(struct reg *reg, struct span owner, struct span client_id,
+		     const struct reg_subscription *sub)
+{
+	int rc;
+
+	if (client_id.len > FILTER_MAX || sub->filter.len > FILTER_MAX) {
+		return ERR_LIMIT;
+	}
+	rc = reg_write_begin(reg, false);
+	if (rc != 0) {
+		return rc;
+	}
+	rc = use(reg, owner, client_id);
+	return reg_write_end(reg, rc != 0 ? rc : put(reg, client_id, sub));
+}
+
+static bool
+lags(struct reg *reg, struct span owner, struct span client_id)
+{
+	sqlite3_stmt *s = reg_statement(reg, REG_SQL_SUBSCRIBER_LAGS);
+	bool row;
+
+	if (s == NULL) {
+		return false;
+	}
+	bind_subscriber(s, owner, client_id);
+	row = sqlite3_step(s) == SQLITE_ROW;
+	reg_done(s);
+	return row;
+}
+
+void
+reg_subscription_touch(struct reg *reg, struct span owner, struct span client_id)
+{
+	if (lags(reg, owner, client_id) && reg_write_begin(reg, false) == 0) {
+		(void)!reg_write_end(reg, use(reg, owner, client_id));
+	}
+}
+
+/* A statement about one client identifier. */
+static int
+run_of(struct reg *reg, enum reg_sql sql, struct span client_id, struct span filter)
+{
+	sqlite3_stmt *s = reg_statement(reg, sql);
+	int rc;
+
+	if (s == NULL) {
+		return ERR_DATABASE;
+	}
+	reg_bind_text(s, 1, client_id);
+	if (filter.ptr != NULL) {
+		reg_bind_text(s, 2, filter);
+	}
+	rc = reg_run(reg, s);
+	return rc < 0 ? rc : 0;
 }
 
 int
 reg_subscription_remove(struct reg *reg, struct span client_id, struct span filter)
 {
-	sqlite3_stmt *s = reg_statement(reg, REG_SQL_UNSUBSCRIBE);
+	int rc = reg_write_begin(reg, false);
 
-	if (s == NULL) {
-		return ERR_DATABASE;
+	if (rc != 0) {
+		return rc;
 	}
-	reg_bind_text(s, 1, client_id);
-	reg_bind_text(s, 2, filter);
-	return run_alone(reg, s);
+	rc = run_of(reg, REG_SQL_UNSUBSCRIBE, client_id, filter);
+	if (rc == 0) {
+		rc = run_of(reg, REG_SQL_SUBSCRIBER_DONE, client_id, span_of(NULL, 0));
+	}
+	return reg_write_end(reg, rc);
 }
 
 int
 reg_subscription_clear(struct reg *reg, struct span client_id)
 {
-	sqlite3_stmt *s = reg_statement(reg, REG_SQL_UNSUBSCRIBE_ALL);
+	int rc = reg_write_begin(reg, false);
 
-	if (s == NULL) {
-		return ERR_DATABASE;
+	if (rc != 0) {
+		return rc;
 	}
-	reg_bind_text(s, 1, client_id);
-	return run_alone(reg, s);
+	return reg_write_end(reg, run_of(reg, REG_SQL_UNSUBSCRIBE_ALL, client_id,
+					 span_of(NULL, 0)));
 }
 
 static int

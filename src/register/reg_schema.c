@@ -124,6 +124,21 @@ static const char *const steps[] = {
 	" detail TEXT NOT NULL"
 	") STRICT;"
 	"CREATE INDEX audit_device ON audit (device, id) WHERE device <> '';",
+	/*
+	 * 3: whose the client identifiers of the subscriptions are, and when
+	 * each was used last, so that there can be a bound for each device. Of
+	 * those there are nobody knows; they belong to who uses them next.
+	 */
+	"CREATE TABLE subscriber ("
+	" client_id TEXT NOT NULL PRIMARY KEY,"
+	" owner TEXT NOT NULL,"
+	" used_at INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX subscriber_owner ON subscriber (owner, used_at);"
+	"INSERT INTO subscriber SELECT DISTINCT client_id, '',"
+	" CAST(strftime('%s', 'now') AS INTEGER) FROM subscription;"
+	"CREATE TRIGGER subscriber_deleted AFTER DELETE ON subscriber"
+	" BEGIN DELETE FROM subscription WHERE client_id = OLD.client_id; END;",
 };
 
 #define LAYOUT ((int)(sizeof steps / sizeof steps[0]))

@@ -239,7 +239,7 @@ settle_all(struct relay *r, const struct fold *f)
 			rc = settle(r, f, &filter, f->code[i]);
 		}
 	}
-	return rc;
+	return subscription_store_end(r, rc);
 }
 
 static int

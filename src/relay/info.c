@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What others may know of a relay, and what a reload of the rules does to it. */
+/* What others may know of a relay, and whether other rules would change it. */
 #include "relay/relay_int.h"
 
 struct relay_ending
@@ -35,50 +35,24 @@ relay_map(const struct relay *r)
 	return r->map;
 }
 
-static int
-compile(const struct relay *r, const struct topic_rules *rules, const struct topic_vars *base,
-        struct topic_map **out)
-{
-	struct topic_vars vars = relay_vars(r, base);
-	char why[256];
-
-	return topic_map_compile(rules, &vars, out, why, sizeof why);
-}
-
 bool
 relay_rights_differ(const struct relay *r, const struct topic_rules *rules,
                     const struct topic_vars *vars)
 {
+	struct topic_vars all;
 	struct topic_map *map;
+	char why[256];
 	bool differ;
 
 	if (r->map == NULL) {
 		return false;
 	}
-	if (compile(r, rules, vars, &map) < 0) {
+	all = relay_vars(r, vars);
+	if (topic_map_compile(rules, &all, &map, why, sizeof why) < 0) {
 		return true;
 	}
 	differ = !topic_map_equal(r->map, map) ||
 	         rules->on_denial != r->settings.rules->on_denial;
 	topic_map_free(map);
 	return differ;
-}
-
-int
-relay_rebase(struct relay *r, const struct topic_rules *rules, const struct topic_vars *vars)
-{
-	struct topic_map *map = NULL;
-
-	if (r->map != NULL) {
-		int rc = compile(r, rules, vars, &map);
-
-		if (rc < 0) {
-			return rc;
-		}
-		topic_map_free(r->map);
-		r->map = map;
-	}
-	r->settings.rules = rules;
-	r->settings.vars = *vars;
-	return 0;
 }

@@ -35,15 +35,29 @@ enum relay_phase {
 	RELAY_OVER,         /* see relay_ending() */
 };
 
-/* Where the subscriptions of persistent sessions are kept. */
+/*
+ * Where the subscriptions of persistent sessions are kept. identity: of the
+ * device, so that what one device may have kept can be bounded.
+ */
 struct relay_store {
 	/* Call each() for every one kept; negative on failure. */
-	int (*load)(void *owner, struct span client_id,
+	int (*load)(void *owner, struct span identity, struct span client_id,
 	            int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
 	            void *each_owner);
-	int (*put)(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id);
+	int (*put)(void *owner, struct span identity, struct span client_id, struct span filter,
+	           uint8_t options, uint32_t id);
 	int (*remove)(void *owner, struct span client_id, struct span filter);
 	int (*clear)(void *owner, struct span client_id); /* cheap when there are none */
+	/*
+	 * Around the puts and removes of one packet, so that they are one
+	 * change of the store: all or none. Not called for a packet that
+	 * changes nothing. end: rc is what happened in between, negative
+	 * drops it all; returns rc, or the failure to keep it. Both NULL:
+	 * each change stands alone. A failure ends the session, before the
+	 * device is told that its packet was done: it asks again.
+	 */
+	int (*begin)(void *owner);
+	int (*end)(void *owner, int rc);
 	void *owner;
 };
 
@@ -148,8 +162,5 @@ const struct topic_map *relay_map(const struct relay *relay);
 /* Would these rules and variables give this session other rights? (reload) */
 bool relay_rights_differ(const struct relay *relay, const struct topic_rules *rules,
                          const struct topic_vars *vars);
-/* After a reload that left the rights equal: the old rules may be freed. */
-int relay_rebase(struct relay *relay, const struct topic_rules *rules,
-                 const struct topic_vars *vars) MUST_CHECK;
 
 #endif

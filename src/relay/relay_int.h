@@ -115,11 +115,27 @@ struct acks {
 
 struct subscription;
 
+/* How many owners of one broker filter want what. */
+struct tally {
+	uint16_t owners, qos_1, qos_2, no_local, as_published;
+};
+
+struct owned {
+	uint64_t part; /* hash of the broker filter */
+	uint32_t id;   /* of an owner; unless the table is mixed, of all */
+	struct tally all, doomed; /* owners 0: this place is free */
+};
+
 struct subscriptions {
 	struct subscription **entry;
 	size_t count, size;
 	size_t bytes; /* of the entries: see subscription_room() */
-	bool mixed; /* some broker filter has owners with different identifiers */
+	struct subscription **slot; /* by device filter: see lookup.c */
+	size_t slots;
+	struct owned *owned; /* by broker filter */
+	size_t owned_count, owned_size;
+	uint64_t seed; /* of the hashes; 0: none yet */
+	bool mixed; /* some broker filter has, or had, owners with different identifiers */
 };
 
 struct relay {
@@ -150,6 +166,7 @@ struct relay {
 	bool keep_alive_cut; /* 5.0: Server Keep Alive goes into CONNACK */
 	bool authenticates;  /* 5.0: CONNECT named a method, so AUTH may follow */
 	bool auth_turn;      /* the device may answer AUTH before CONNACK */
+	bool store_begun;    /* the store's end() is owed */
 
 	uint8_t *ids; /* device's client identifier, then the upstream one */
 	uint16_t device_id_len, client_id_len;
@@ -278,8 +295,8 @@ void fold_add(struct relay *r, struct fold *f);
 void fold_free(struct fold *f);
 void fold_free_all(struct relay *r);
 /*
- * More filters in one packet than the session may have: each costs a walk
- * over the table, so such a packet is not looked at.
+ * More filters in one packet than the session may have: each is mapped by
+ * all rules, so such a packet is not looked at.
  */
 bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 /* The filters again, from the copy. */
@@ -298,6 +315,7 @@ struct subscription {
 	uint32_t id;     /* subscription identifier, 0: none */
 	uint32_t born;   /* serial of the SUBSCRIBE that made it */
 	uint32_t last;   /* and of the last one */
+	uint32_t at;     /* its place in the table */
 	uint16_t parts, len;
 	uint8_t options;
 	bool granted;
@@ -316,7 +334,6 @@ subscription_filter(const struct subscription *s)
 struct wish {
 	unsigned owners;
 	uint8_t options;
-	uint32_t id;
 };
 
 struct subscription *subscription_find(const struct relay *r, struct span filter);
@@ -327,10 +344,14 @@ bool subscription_room(const struct relay *r, size_t count, size_t bytes);
 /* Add or change. 0, -ENOMEM, or what mapping says. */
 int subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t id,
                      uint32_t serial, struct subscription **out) MUST_CHECK;
+/* It is about to go, or stays after all. */
+void subscription_doom(struct relay *r, struct subscription *s, bool doomed);
 void subscription_drop(struct relay *r, struct subscription *s);
 void subscription_free_all(struct relay *r);
 /* Over all owners, or over those that are not doomed. */
-struct wish subscription_wish(const struct relay *r, struct span broker_filter, bool doomed_too);
+struct wish subscription_wish(struct relay *r, struct span broker_filter, bool doomed_too);
+/* An identifier of those that are not doomed, 0: none has one. */
+uint32_t subscription_left_id(struct relay *r, struct span broker_filter);
 /* Fill the table from the store after CONNACK with session present. */
 int subscription_load(struct relay *r) MUST_CHECK;
 /* The list of properties with the identifiers of all owners; NULL: no memory. */
@@ -340,6 +361,27 @@ bool subscription_kept(const struct relay *r);
 /* Is a change of the table to be written down? 0 or negative. */
 int subscription_store_put(struct relay *r, struct subscription *s) MUST_CHECK;
 int subscription_store_remove(struct relay *r, struct span filter) MUST_CHECK;
+/* After the last change of a packet; rc: what came of them. Returns that, or the failure. */
+int subscription_store_end(struct relay *r, int rc) MUST_CHECK;
 int subscription_store_clear(struct relay *r) MUST_CHECK;
+
+/* ---- lookup.c: how that table is searched ------------------------------------------ */
+
+#define NO_LOCAL 0x04u
+#define RETAIN_AS_PUBLISHED 0x08u
+
+/* As the parts of an entry are kept. */
+uint64_t lookup_hash(struct subscriptions *t, struct span filter);
+struct subscription *lookup_filter(const struct subscriptions *t, struct span filter);
+const struct owned *lookup_owned(const struct subscriptions *t, uint64_t part); /* NULL: nobody */
+/* Room for one more entry; call before lookup_add(). 0 or -ENOMEM. */
+int lookup_reserve(struct subscriptions *t, const struct subscription *s) MUST_CHECK;
+void lookup_add(struct subscriptions *t, struct subscription *s);
+void lookup_remove(struct subscriptions *t, const struct subscription *s);
+/* Around a change of options or identifier of one that is there. */
+void lookup_discount(struct subscriptions *t, const struct subscription *s);
+void lookup_count(struct subscriptions *t, const struct subscription *s);
+void lookup_doom(struct subscriptions *t, const struct subscription *s, bool doomed);
+void lookup_free(struct subscriptions *t);
 
 #endif

@@ -10,32 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NO_LOCAL 0x04u
-#define RETAIN_AS_PUBLISHED 0x08u
-
-/* FNV-1a, 64 bits. */
-static uint64_t
-hash(struct span s)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < s.len; i++) {
-		h = (h ^ s.ptr[i]) * 0x100000001b3u;
-	}
-	return h;
-}
-
 struct subscription *
 subscription_find(const struct relay *r, struct span filter)
 {
-	const struct subscriptions *t = &r->subscriptions;
-
-	for (size_t i = 0; i < t->count; i++) {
-		if (span_eq(subscription_filter(t->entry[i]), filter)) {
-			return t->entry[i];
-		}
-	}
-	return NULL;
+	return lookup_filter(&r->subscriptions, filter);
 }
 
 size_t
@@ -67,62 +45,55 @@ owns(const struct subscription *s, uint64_t part)
 }
 
 /* No Local only if all want it; Retain As Published if any does; the greatest QoS. */
-static void
-wish_add(struct wish *wish, const struct subscription *s)
+struct wish
+subscription_wish(struct relay *r, struct span broker_filter, bool doomed_too)
 {
-	uint8_t qos = wish->options & 3, local = wish->options & NO_LOCAL;
-	uint8_t retain = wish->options & RETAIN_AS_PUBLISHED;
-
-	if (wish->owners++ == 0) {
-		wish->options = s->options & (3 | NO_LOCAL | RETAIN_AS_PUBLISHED);
-		wish->id = s->id;
-		return;
-	}
-	qos = (s->options & 3) > qos ? s->options & 3 : qos;
-	wish->options = (uint8_t)(qos | (local & s->options) |
-	                          ((retain | s->options) & RETAIN_AS_PUBLISHED));
-	wish->id = s->id != 0 ? s->id : wish->id;
-}
-
-static struct wish
-wish_of(const struct relay *r, uint64_t part, bool doomed_too)
-{
-	const struct subscriptions *t = &r->subscriptions;
+	struct subscriptions *t = &r->subscriptions;
+	const struct owned *o = lookup_owned(t, lookup_hash(t, broker_filter));
+	struct tally all = { 0 }, out = { 0 };
 	struct wish wish = { 0 };
 
-	for (size_t i = 0; i < t->count; i++) {
-		if ((doomed_too || !t->entry[i]->doomed) && owns(t->entry[i], part)) {
-			wish_add(&wish, t->entry[i]);
-		}
+	if (o != NULL) {
+		all = o->all;
+		out = doomed_too ? out : o->doomed;
+	}
+	wish.owners = all.owners - out.owners;
+	if (wish.owners > 0) {
+		unsigned qos = all.qos_2 > out.qos_2 ? 2 : all.qos_1 > out.qos_1;
+		bool local = (unsigned)(all.no_local - out.no_local) == wish.owners;
+		bool retain = all.as_published > out.as_published;
+
+		wish.options = (uint8_t)(qos | (local ? NO_LOCAL : 0) |
+		                         (retain ? RETAIN_AS_PUBLISHED : 0));
 	}
 	return wish;
 }
 
-struct wish
-subscription_wish(const struct relay *r, struct span broker_filter, bool doomed_too)
-{
-	return wish_of(r, hash(broker_filter), doomed_too);
-}
-
-/* Do owners of one broker filter have different identifiers? Never undone. */
-static void
-note_mixed(struct relay *r, const struct subscription *s)
+uint32_t
+subscription_left_id(struct relay *r, struct span broker_filter)
 {
 	struct subscriptions *t = &r->subscriptions;
+	uint64_t part = lookup_hash(t, broker_filter);
+	const struct owned *o = lookup_owned(t, part);
+	uint32_t id = 0;
 
-	for (size_t i = 0; !t->mixed && i < t->count; i++) {
-		for (unsigned k = 0; k < s->parts && t->entry[i]->id != s->id; k++) {
-			if (owns(t->entry[i], s->part[k])) {
-				t->mixed = true;
-				break;
-			}
+	if (!t->mixed) {
+		return o != NULL ? o->id : 0;
+	}
+	/* Rare, and once for each of few packets: see RESUBSCRIBES_MAX. */
+	for (size_t i = 0; id == 0 && i < t->count; i++) {
+		if (t->entry[i]->id != 0 && !t->entry[i]->doomed && owns(t->entry[i], part)) {
+			id = t->entry[i]->id;
 		}
 	}
+	return id;
 }
 
+/* The parts of an entry, each once: several rules may have the same broker filter. */
 struct gather {
-	uint64_t *part;
-	uint16_t count, size;
+	struct subscriptions *table;
+	struct subscription *s; /* NULL: only count */
+	uint16_t count;
 };
 
 static int
@@ -134,19 +105,20 @@ gather_part(void *owner, struct span broker_filter, const struct topic_rule *rul
 	if (g->count == UINT16_MAX) {
 		return ERR_LIMIT;
 	}
-	if (g->count < g->size) {
-		g->part[g->count] = hash(broker_filter);
-	}
 	g->count++;
+	if (g->s != NULL) {
+		g->s->part[g->s->parts] = lookup_hash(g->table, broker_filter);
+		g->s->parts += !owns(g->s, g->s->part[g->s->parts]);
+	}
 	return 0;
 }
 
 /* A new entry, not yet in the table. */
 static int
-make(const struct relay *r, struct span filter, struct subscription **out)
+make(struct relay *r, struct span filter, struct subscription **out)
 {
 	uint8_t scratch[TOPIC_MAX];
-	struct gather g = { 0 };
+	struct gather g = { .table = &r->subscriptions };
 	struct subscription *s;
 	int rc = topic_map_subscribe(r->map, filter, scratch, gather_part, &g);
 
@@ -157,13 +129,12 @@ make(const struct relay *r, struct span filter, struct subscription **out)
 	if (s == NULL) {
 		return -ENOMEM;
 	}
-	g = (struct gather){ .part = s->part, .size = g.count };
+	g = (struct gather){ .table = &r->subscriptions, .s = s };
 	rc = topic_map_subscribe(r->map, filter, scratch, gather_part, &g);
 	if (rc < 0) {
 		free(s);
 		return rc;
 	}
-	s->parts = g.count;
 	s->len = (uint16_t)filter.len;
 	memcpy(s->part + s->parts, filter.ptr, filter.len);
 	*out = s;
@@ -173,6 +144,9 @@ make(const struct relay *r, struct span filter, struct subscription **out)
 static int
 insert(struct subscriptions *t, struct subscription *s)
 {
+	if (t->count == UINT16_MAX) { /* a tally holds no more; the configuration allows fewer */
+		return ERR_FULL;
+	}
 	if (t->count == t->size) {
 		size_t size = t->size > 0 ? t->size * 2 : 4;
 		struct subscription **grown = realloc(t->entry, size * sizeof *grown);
@@ -183,7 +157,12 @@ insert(struct subscriptions *t, struct subscription *s)
 		t->entry = grown;
 		t->size = size;
 	}
+	if (lookup_reserve(t, s) < 0) {
+		return -ENOMEM;
+	}
+	s->at = (uint32_t)t->count;
 	t->entry[t->count++] = s;
+	lookup_add(t, s);
 	t->bytes += subscription_size(subscription_filter(s), s->parts);
 	return 0;
 }
@@ -195,37 +174,48 @@ subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t 
 	struct subscription *s = subscription_find(r, filter);
 	int rc;
 
-	if (s == NULL) {
+	if (s != NULL) {
+		s->stored = s->stored && s->options == options && s->id == id;
+		lookup_discount(&r->subscriptions, s);
+		s->options = options;
+		s->id = id;
+		lookup_count(&r->subscriptions, s);
+	} else {
 		rc = make(r, filter, &s);
 		if (rc < 0) {
 			return rc;
 		}
+		s->options = options;
+		s->id = id;
+		s->born = serial;
 		rc = insert(&r->subscriptions, s);
 		if (rc < 0) {
 			free(s);
 			return rc;
 		}
-		s->born = serial;
 	}
-	s->stored = s->stored && s->options == options && s->id == id;
-	s->options = options;
-	s->id = id;
 	s->last = serial;
-	note_mixed(r, s);
 	*out = s;
 	return 0;
+}
+
+void
+subscription_doom(struct relay *r, struct subscription *s, bool doomed)
+{
+	if (s->doomed != doomed) {
+		s->doomed = doomed;
+		lookup_doom(&r->subscriptions, s, doomed);
+	}
 }
 
 void
 subscription_drop(struct relay *r, struct subscription *s)
 {
 	struct subscriptions *t = &r->subscriptions;
-	size_t i = 0;
 
-	while (t->entry[i] != s) {
-		i++;
-	}
-	t->entry[i] = t->entry[--t->count];
+	lookup_remove(t, s);
+	t->entry[s->at] = t->entry[--t->count];
+	t->entry[s->at]->at = s->at;
 	t->bytes -= subscription_size(subscription_filter(s), s->parts);
 	free(s);
 	if (t->count == 0) {
@@ -242,6 +232,7 @@ subscription_free_all(struct relay *r)
 		free(t->entry[i]);
 	}
 	free(t->entry);
+	lookup_free(t);
 	t->entry = NULL;
 	t->count = t->size = t->bytes = 0;
 }
@@ -254,6 +245,29 @@ subscription_kept(const struct relay *r)
 	return r->session_expiry > 0;
 }
 
+/* The first change of a packet opens it. */
+static int
+store_begin(struct relay *r)
+{
+	const struct relay_store *store = &r->settings.store;
+	int rc = store->begin == NULL || r->store_begun ? 0 : store->begin(store->owner);
+
+	r->store_begun = rc == 0 && store->begin != NULL;
+	return rc;
+}
+
+int
+subscription_store_end(struct relay *r, int rc)
+{
+	const struct relay_store *store = &r->settings.store;
+
+	if (!r->store_begun) {
+		return rc;
+	}
+	r->store_begun = false;
+	return store->end(store->owner, rc);
+}
+
 int
 subscription_store_put(struct relay *r, struct subscription *s)
 {
@@ -264,8 +278,12 @@ subscription_store_put(struct relay *r, struct subscription *s)
 	if (store->put == NULL || !subscription_kept(r) || s->stored) {
 		return 0;
 	}
-	rc = store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
-	                s->id);
+	rc = store_begin(r);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = store->put(store->owner, r->settings.username, relay_client_id(r),
+	                subscription_filter(s), s->options, s->id);
 	s->stored = rc == 0;
 	return rc;
 }
@@ -274,11 +292,13 @@ int
 subscription_store_remove(struct relay *r, struct span filter)
 {
 	const struct relay_store *store = &r->settings.store;
+	int rc;
 
 	if (store->remove == NULL || !subscription_kept(r)) {
 		return 0;
 	}
-	return store->remove(store->owner, relay_client_id(r), filter);
+	rc = store_begin(r);
+	return rc < 0 ? rc : store->remove(store->owner, relay_client_id(r), filter);
 }
 
 int
@@ -311,7 +331,8 @@ subscription_load(struct relay *r)
 
 	return store->load == NULL ?
 	               0 :
-	               store->load(store->owner, relay_client_id(r), load_one, r);
+	               store->load(store->owner, r->settings.username, relay_client_id(r),
+	                           load_one, r);
 }
 
 /* ---- identifiers in deliveries -------------------------------------------------- */

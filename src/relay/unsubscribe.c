@@ -29,7 +29,8 @@ resubscribe(struct plan *plan, struct span broker_filter, struct wish left, uint
 {
 	struct relay *r = plan->r;
 	bool five = relay_is_5(r);
-	size_t props = five ? 1 + (left.id != 0 ? 1 + varint_size(left.id) : 0) : 0;
+	uint32_t id = five ? subscription_left_id(r, broker_filter) : 0;
+	size_t props = five ? 1 + (id != 0 ? 1 + varint_size(id) : 0) : 0;
 	size_t remaining = 2 + props + 2 + broker_filter.len + 1;
 	uint8_t qos = (left.options & 3) < max_qos ? left.options & 3 : max_qos;
 	struct mqtt_filters none = { .packet_id = 0 };
@@ -54,9 +55,9 @@ resubscribe(struct plan *plan, struct span broker_filter, struct wish left, uint
 	if (five) {
 		write_u8(plan->w, (uint8_t)(props - 1));
 	}
-	if (five && left.id != 0) {
+	if (id != 0) {
 		write_u8(plan->w, MQTT_PROP_SUBSCRIPTION_IDENTIFIER);
-		write_varint(plan->w, left.id);
+		write_varint(plan->w, id);
 	}
 	write_block(plan->w, broker_filter);
 	write_u8(plan->w, (uint8_t)((left.options & ~3u) | qos | (five ? RETAIN_NEVER : 0)));
@@ -125,7 +126,7 @@ doom(struct plan *plan, bool doomed)
 
 		plan->f->code[i] = s != NULL ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
 		if (s != NULL) {
-			s->doomed = doomed;
+			subscription_doom(plan->r, s, doomed);
 		}
 	}
 }
@@ -192,6 +193,7 @@ forget(struct plan *plan)
 			subscription_drop(plan->r, s);
 		}
 	}
+	rc = subscription_store_end(plan->r, rc);
 	if (rc < 0) {
 		return end_session(plan->r, RELAY_SIDE_GATEWAY, MQTT_IMPLEMENTATION_SPECIFIC,
 		                   "could not keep the subscriptions");

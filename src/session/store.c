@@ -15,21 +15,23 @@ load_one(void *owner, const struct reg_subscription *s)
 }
 
 static int
-load(void *owner, struct span client_id,
+load(void *owner, struct span identity, struct span client_id,
      int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
      void *each_owner)
 {
 	struct load l = { .each = each, .owner = each_owner };
 
+	reg_subscription_touch(owner, identity, client_id);
 	return reg_subscription_each(owner, client_id, load_one, &l);
 }
 
 static int
-put(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id)
+put(void *owner, struct span identity, struct span client_id, struct span filter, uint8_t options,
+    uint32_t id)
 {
 	struct reg_subscription s = { .filter = filter, .options = options, .id = id };
 
-	return reg_subscription_put(owner, client_id, &s);
+	return reg_subscription_put(owner, identity, client_id, &s);
 }
 
 static int
@@ -56,9 +58,25 @@ clear(void *owner, struct span client_id)
 	return found ? reg_subscription_clear(owner, client_id) : rc;
 }
 
+static int
+begin(void *owner)
+{
+	return reg_subscription_begin(owner);
+}
+
+static int
+end(void *owner, int rc)
+{
+	if (rc < 0) {
+		reg_rollback(owner);
+		return rc;
+	}
+	return reg_commit(owner);
+}
+
 struct relay_store
 store_of(struct reg *reg)
 {
 	return (struct relay_store){ .load = load, .put = put, .remove = take_out, .clear = clear,
-		.owner = reg };
+		.begin = begin, .end = end, .owner = reg };
 }

@@ -15,6 +15,12 @@
 #define HANDSHAKES_PER_TURN 1
 #define RECHECK_PER_TURN 64
 #define REFUSALS_PER_SECOND 10
+/*
+ * What a long writer (a large fleet file) may hold up the loop by, at most
+ * once a second. Sessions that have to write just then are ended, and come
+ * back.
+ */
+#define REGISTER_PATIENCE_MS 100
 
 /* ---- making ------------------------------------------------------------------------ */
 
@@ -99,6 +105,9 @@ prepare(struct worker *w, uint16_t *port, char *why)
 	}
 	if (rc == 0) {
 		rc = reg_open(file, REG_CREATE, &w->reg, why);
+	}
+	if (rc == 0) {
+		reg_patience(w->reg, REGISTER_PATIENCE_MS);
 	}
 	if (rc == 0) {
 		rc = batch_init(&w->to_device, relay_arena_size(&limits));

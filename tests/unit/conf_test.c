@@ -465,7 +465,7 @@ included_lines_keep_file_and_line(void **state)
 	                      "part:2: limits.high_water: 1 is out of range, allowed is 4KiB to "
 	                      "64MiB; a bare number counts bytes\n"
 	                      "main:4: limits.subscriptions: 0 is out of range, allowed is 1 to "
-	                      "100000\n"));
+	                      "10000\n"));
 	write_file(f, "main", "limits = {\n@include \"part\"\n};\n");
 	write_file(f, "part", "connections = 7;\n");
 	conf = load_file(f, "main", false, "");

@@ -121,7 +121,7 @@ nothing_changes_without_an_actor(void **state)
 	assert_int_equal(reg_approve(reg, KEY_A, NULL, &out), ERR_DENIED);
 	assert_int_equal(reg_audit_note(reg, "reload", NULL, ""), ERR_DENIED);
 	assert_int_equal(reg_note_sightings(reg, &seen, 1), 0);
-	assert_int_equal(reg_subscription_put(reg, span_str("c"), &sub), 0);
+	assert_int_equal(reg_subscription_put(reg, span_str("dev"), span_str("c"), &sub), 0);
 	reg_close(reg);
 }
 
@@ -576,7 +576,8 @@ run_sql(const char *file, const char *sql)
 /* Back to what layout 1 was, as far as step 2 looks at it. */
 static const char layout_1[] =
         "DROP TRIGGER device_approved; DROP INDEX device_not_after; DROP INDEX device_revoked;"
-        "DROP TABLE stranger; DROP TABLE audit;"
+        "DROP TABLE stranger; DROP TABLE audit; DROP TABLE subscriber;"
+        "INSERT INTO subscription VALUES ('old', 'a', 1, 0);"
         "ALTER TABLE certificate DROP COLUMN revoked_at;"
         "ALTER TABLE certificate DROP COLUMN revoked_reason;"
         "ALTER TABLE device DROP COLUMN revoked_at;"
@@ -587,6 +588,14 @@ static const char layout_1[] =
         "INSERT INTO device (name, state) VALUES ('seen', 'pending');"
         "UPDATE device SET state = 'revoked' WHERE name = 'y';"
         "PRAGMA user_version = 1;";
+
+static int
+no_subscription(void *owner, const struct reg_subscription *s)
+{
+	(void)owner;
+	fail_msg("%.*s is still there", SPAN_ARG(s->filter));
+	return 1;
+}
 
 static void
 layout_1_is_brought_up_to_date(void **state)
@@ -607,6 +616,8 @@ layout_1_is_brought_up_to_date(void **state)
 	assert_int_equal(reg_find(f->reg, span_str("seen"), &d), ERR_NOT_FOUND);
 	assert_certificates(f->reg, "h1= h2=unspecified ");
 	assert_int_equal(reg_reinstate(f->reg, span_str("y")), 0);
+	assert_int_equal(run_sql(f->file, "DELETE FROM subscriber WHERE client_id = 'old'"), SQLITE_OK);
+	assert_int_equal(reg_subscription_each(f->reg, span_str("old"), no_subscription, NULL), 0);
 }
 
 #define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -11,6 +11,8 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
+#include "base/clock.h"
 #include "register/reg.h"
 #include "register/reg_int.h"
 
@@ -261,7 +263,7 @@ reader_cannot_write(void **state)
 	assert_int_equal(reg_enrol(reg, &d, false, &renewed), ERR_DATABASE);
 	assert_non_null(strstr(reg_error(reg), "reading only"));
 	assert_int_equal(reg_set_state(reg, span_str("x"), REG_REVOKED), ERR_DATABASE);
-	assert_int_equal(reg_subscription_put(reg, span_str("c"), &s), ERR_DATABASE);
+	assert_int_equal(reg_subscription_put(reg, span_str("dev"), span_str("c"), &s), ERR_DATABASE);
 	assert_int_equal(reg_find(reg, span_str("x"), &found), 0);
 	assert_int_equal(found.state, REG_ENROLLED);
 	reg_close(reg);
@@ -582,7 +584,7 @@ other_handles_see_the_generation_change(void **state)
 	CHANGES(reg_set_label(f->reg, span_str("x"), "a", "b"));
 	CHANGES(reg_set_label(f->reg, span_str("x"), "a", "c"));
 	KEEPS(reg_note_sightings(f->reg, &s, 1));
-	KEEPS(reg_subscription_put(f->reg, span_str("c"), &sub));
+	KEEPS(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &sub));
 	CHANGES(reg_set_label(f->reg, span_str("x"), "a", ""));
 	CHANGES(reg_remove(f->reg, span_str("x")));
 	reg_close(other);
@@ -616,13 +618,13 @@ subscriptions_are_kept_per_client(void **state)
 	struct reg_subscription a = { span_str("a+"), 2, 0 },
 				b = { span_str("b#"), 0x2e, 268435455 };
 
-	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &b), 0);
-	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &a), 0);
-	assert_int_equal(reg_subscription_put(f->reg, span_str("d"), &a), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &b), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &a), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("d"), &a), 0);
 	assert_subscriptions(f->reg, "c", "a+/2/0 b#/46/268435455 ");
 	a.options = 1;
 	a.id = 7;
-	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &a), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &a), 0);
 	assert_subscriptions(f->reg, "c", "a+/1/7 b#/46/268435455 ");
 	assert_int_equal(reg_subscription_remove(f->reg, span_str("c"), span_str("b#")), 0);
 	assert_int_equal(reg_subscription_remove(f->reg, span_str("c"), span_str("b#")), 0);
@@ -640,12 +642,104 @@ subscription_may_be_as_long_as_mqtt_allows(void **state)
 	struct reg_subscription s = { span_of(filter, 65535), 0, 0 };
 
 	memset(filter, 'f', 65536);
-	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &s), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &s), 0);
 	assert_int_equal(reg_subscription_remove(f->reg, span_str("c"), s.filter), 0);
 	assert_subscriptions(f->reg, "c", "");
 	s.filter.len++;
-	assert_int_equal(reg_subscription_put(f->reg, span_str("c"), &s), ERR_LIMIT);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &s), ERR_LIMIT);
 	free(filter);
+}
+
+static void
+put_as(struct reg *reg, const char *owner, int client, int64_t now)
+{
+	struct reg_subscription a = { span_str("a"), 1, 0 }, b = { span_str("b"), 1, 0 };
+	char text[16];
+
+	clock_fake(1, now);
+	snprintf(text, sizeof text, "%d", client);
+	assert_int_equal(reg_subscription_put(reg, span_str(owner), span_str(text), &a), 0);
+	assert_int_equal(reg_subscription_put(reg, span_str(owner), span_str(text), &b), 0);
+	clock_real();
+}
+
+/* One device must not fill the register with client identifiers of its own making. */
+static void
+client_ids_are_bounded_per_device(void **state)
+{
+	struct fixture *f = *state;
+
+	put_as(f->reg, "other", 1000, 1);
+	for (int i = 0; i < REG_CLIENT_IDS_MAX; i++) {
+		put_as(f->reg, "dev", i, 10000 + i);
+	}
+	assert_subscriptions(f->reg, "0", "a/1/0 b/1/0 ");
+	clock_fake(1, 20000);
+	reg_subscription_touch(f->reg, span_str("dev"), span_str("0"));
+	reg_subscription_touch(f->reg, span_str("dev"), span_str("unheard of"));
+	clock_real();
+	for (int i = 0; i < 3; i++) { /* pushes out 1, 2 and 3, but not 0 */
+		put_as(f->reg, "dev", 100 + i, 20001 + i);
+	}
+	assert_subscriptions(f->reg, "0", "a/1/0 b/1/0 ");
+	assert_subscriptions(f->reg, "1", "");
+	assert_subscriptions(f->reg, "3", "");
+	assert_subscriptions(f->reg, "4", "a/1/0 b/1/0 ");
+	assert_subscriptions(f->reg, "102", "a/1/0 b/1/0 ");
+	assert_subscriptions(f->reg, "1000", "a/1/0 b/1/0 ");
+	/* One that has nothing any more leaves its place to others. */
+	assert_int_equal(reg_subscription_remove(f->reg, span_str("102"), span_str("a")), 0);
+	assert_int_equal(reg_subscription_remove(f->reg, span_str("102"), span_str("b")), 0);
+	put_as(f->reg, "dev", 200, 20010);
+	assert_subscriptions(f->reg, "4", "a/1/0 b/1/0 ");
+	/* What changes hands counts for its new owner. */
+	put_as(f->reg, "dev", 1000, 20011);
+	assert_subscriptions(f->reg, "4", "");
+	assert_subscriptions(f->reg, "1000", "a/1/0 b/1/0 ");
+}
+
+static void
+many_subscriptions_are_one_change(void **state)
+{
+	struct fixture *f = *state;
+	struct reg_subscription a = { span_str("a"), 1, 0 }, b = { span_str("b"), 1, 0 };
+	struct reg *other;
+
+	assert_int_equal(open_as_anna(f->file, REG_READ, &other), 0);
+	assert_int_equal(reg_subscription_begin(f->reg), 0);
+	assert_int_equal(reg_subscription_begin(f->reg), ERR_PROTOCOL);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &a), 0);
+	assert_int_equal(reg_subscription_put(f->reg, span_str("dev"), span_str("c"), &b), 0);
+	assert_subscriptions(other, "c", "");
+	assert_int_equal(reg_commit(f->reg), 0);
+	assert_subscriptions(other, "c", "a/1/0 b/1/0 ");
+	assert_int_equal(reg_subscription_begin(f->reg), 0);
+	assert_int_equal(reg_subscription_remove(f->reg, span_str("c"), span_str("a")), 0);
+	reg_rollback(f->reg);
+	assert_subscriptions(f->reg, "c", "a/1/0 b/1/0 ");
+	reg_close(other);
+}
+
+/* A long writer must not hold up a loop: see reg_patience(). */
+static void
+the_impatient_wait_once(void **state)
+{
+	struct fixture *f = *state;
+	struct reg_subscription a = { span_str("a"), 1, 0 };
+	uint64_t start = clock_ms();
+	struct reg *other;
+
+	assert_int_equal(open_as_anna(f->file, REG_WRITE, &other), 0);
+	reg_patience(other, 10);
+	assert_int_equal(reg_begin(f->reg), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(reg_subscription_put(other, span_str("dev"), span_str("c"), &a), ERR_DATABASE);
+		assert_non_null(strstr(reg_error(other), "locked"));
+	}
+	assert_in_range(clock_ms() - start, 0, 900);
+	assert_int_equal(reg_commit(f->reg), 0);
+	assert_int_equal(reg_subscription_put(other, span_str("dev"), span_str("c"), &a), 0);
+	reg_close(other);
 }
 
 /* ---- two handles at work --------------------------------------------------------------------- */
@@ -687,7 +781,7 @@ work(void *argument)
 		note_result(w, reg_enrol(reg, &d, false, &renewed));
 		note_result(w, reg_find(reg, span_str(name), &found));
 		note_result(w, reg_note_sightings(reg, &s, 1));
-		note_result(w, reg_subscription_put(reg, span_str(name), &sub));
+		note_result(w, reg_subscription_put(reg, span_str("dev"), span_str(name), &sub));
 		note_result(w, reg_set_state(reg, span_str(name), REG_REVOKED));
 		(void)reg_generation(reg);
 	}
@@ -748,6 +842,9 @@ main(void)
 		WITH_FIXTURE(other_handles_see_the_generation_change),
 		WITH_FIXTURE(subscriptions_are_kept_per_client),
 		WITH_FIXTURE(subscription_may_be_as_long_as_mqtt_allows),
+		WITH_FIXTURE(client_ids_are_bounded_per_device),
+		WITH_FIXTURE(many_subscriptions_are_one_change),
+		WITH_FIXTURE(the_impatient_wait_once),
 		WITH_FIXTURE(handles_in_threads_do_not_fail_each_other),
 	};
 

@@ -2,6 +2,10 @@
 /* SUBSCRIBE and UNSUBSCRIBE: folding, shared broker filters, kept sessions. */
 #include "unit/cmocka_all.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay/relay_int.h"
 #include "unit/relay_talk.h"
 
 static void
@@ -126,7 +130,8 @@ kept_sessions_remember(void **state)
 {
 	static const char *const kept[] = { "all/x", NULL };
 	const struct scene scenes[] = {
-		{ .name = "written down", .store = "clear dev 0;put all/x 1;remove all/x 0;",
+		{ .name = "written down", .store = "clear dev 0;begin  0;put all/x 1;end  0;"
+		  "begin  0;remove all/x 0;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL }, CONNACK_3,
 		  { DEVICE, "82{0001<'all/x'>01<'all/y'>01}",
@@ -136,14 +141,16 @@ kept_sessions_remember(void **state)
 		{ .name = "not for clean ones", .store = "clear dev 0;", .talk = TALK(LIVE_3,
 		  { DEVICE, "82{0001<'all/x'>01}", "82{0001<'broadcast/x'>01}", NULL },
 		  { BROKER, "90{0001 01}", NULL, "90{0001 01}" }) },
-		{ .name = "resumed", .kept = kept, .store = "load dev 0;put +/x 0;remove +/x 0;",
+		{ .name = "resumed", .kept = kept, .store = "load dev 0;begin  0;put +/x 0;end  0;"
+		  "begin  0;remove +/x 0;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
 		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
 		  { DEVICE, "82{0001<'+/x'>00}", "82{0001<'broadcast/x'>01<'reply/dev/x'>00}", NULL },
 		  { BROKER, "90{0001 01 00}", NULL, "90{0001 00}" },
 		  { DEVICE, "A2{0002<'+/x'>}", "A2{0002<'reply/dev/x'>}", NULL }) },
-		{ .name = "written when it changes", .kept = kept, .store = "load dev 0;put all/x 2;",
+		{ .name = "written when it changes", .kept = kept, .store = 
+		  "load dev 0;begin  0;put all/x 2;end  0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
 		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
@@ -153,6 +160,24 @@ kept_sessions_remember(void **state)
 		  { BROKER, "90{0002 01}", NULL, "90{0002 01}" },
 		  { DEVICE, "82{0003<'all/x'>02}", "82{0003<'broadcast/x'>01}", NULL },
 		  { BROKER, "90{0003 01}", NULL, "90{0003 01}" }) },
+		{ .name = "one change per packet", .store = "clear dev 0;begin  0;put all/x 1;"
+		  "put all/y 1;end  0;begin  0;remove all/x 0;remove all/y 0;end  0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL }, CONNACK_3,
+		  { DEVICE, "82{0001<'all/x'>01<'all/y'>01}",
+		    "82{0001<'broadcast/x'>01<'broadcast/y'>01}", NULL },
+		  { BROKER, "90{0001 01 01}", NULL, "90{0001 01 01}" },
+		  { DEVICE, "A2{0002<'all/x'><'all/y'>}", "A2{0002<'broadcast/x'><'broadcast/y'>}",
+		    NULL }) },
+		{ .name = "what cannot be kept is not promised", .store_fails = true,
+		  .store = "clear dev 0;begin  0;put all/x 1;end  0;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C 17 00}<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C 17 00}<'dev'><'dev'>}", NULL },
+		  CONNACK_5,
+		  { DEVICE, "82{0001{}<'all/x'>01}", "82{0001{}<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001{}01}", NULL, "E0{83}" }),
+		  .ending = ENDS(GATEWAY, IMPLEMENTATION_SPECIFIC,
+		                 "could not keep the subscriptions") },
 		{ .name = "5.0, until DISCONNECT", .kept = kept, .store = "load dev 0;clear dev 0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C}<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C}<'dev'><'dev'>}", NULL },
@@ -236,6 +261,102 @@ filters_have_bounded_memory(void **state)
 	talk_stop(&t);
 }
 
+/* ---- the table ------------------------------------------------------------------- */
+
+#define ENTRIES 300u
+#define BROKER_FILTERS 40u
+
+static void
+assert_counted(const struct subscriptions *t, uint64_t part)
+{
+	const struct owned *o = lookup_owned(t, part);
+	struct tally all = { 0 }, none = { 0 };
+	unsigned doomed = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct subscription *s = t->entry[i];
+
+		for (unsigned k = 0; k < s->parts; k++) {
+			if (s->part[k] == part) {
+				all.owners++;
+				all.qos_1 += (s->options & 3) == 1;
+				all.qos_2 += (s->options & 3) == 2;
+				all.no_local += (s->options & NO_LOCAL) != 0;
+				all.as_published += (s->options & RETAIN_AS_PUBLISHED) != 0;
+				doomed += s->doomed;
+			}
+		}
+	}
+	assert_memory_equal(o != NULL ? &o->all : &none, &all, sizeof all);
+	assert_int_equal(o != NULL ? o->doomed.owners : 0, doomed);
+}
+
+static struct subscription *
+entry(struct subscriptions *t, unsigned number)
+{
+	unsigned parts = 1 + number % 3;
+	char text[16];
+	int len = snprintf(text, sizeof text, "f/%u", number);
+	struct subscription *s = calloc(1, sizeof *s + parts * sizeof s->part[0] + (size_t)len);
+
+	assert_non_null(s);
+	s->parts = (uint16_t)parts;
+	s->len = (uint16_t)len;
+	s->id = 1;
+	s->options = (uint8_t)(number % 3 | (number & 4) | (number & 8));
+	memcpy(s->part + parts, text, (size_t)len);
+	for (unsigned k = 0; k < parts; k++) { /* many have the same, and neighbours collide */
+		s->part[k] = (number * 7 + k) % BROKER_FILTERS * 8;
+	}
+	assert_int_equal(lookup_reserve(t, s), 0);
+	return s;
+}
+
+/* Against a count by hand, while entries come, change and go in another order. */
+static void
+the_table_is_searched_like_a_list(void **state)
+{
+	struct subscription *list[ENTRIES];
+	struct subscriptions t = { .entry = list };
+
+	(void)state;
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		struct subscription *s = entry(&t, i);
+
+		list[t.count++] = s;
+		lookup_add(&t, s);
+		lookup_discount(&t, s);
+		s->options ^= NO_LOCAL;
+		lookup_count(&t, s);
+		if (i % 5 == 0) {
+			s->doomed = true;
+			lookup_doom(&t, s, true);
+		}
+	}
+	for (unsigned i = 0; i < BROKER_FILTERS; i++) {
+		assert_counted(&t, i * 8);
+	}
+	assert_false(t.mixed);
+	for (unsigned at = 0; t.count > 0; at += 89) {
+		struct subscription *s;
+
+		at %= (unsigned)t.count;
+		s = list[at];
+		lookup_remove(&t, s);
+		list[at] = list[--t.count];
+		assert_null(lookup_filter(&t, subscription_filter(s)));
+		for (size_t i = 0; i < t.count; i++) {
+			assert_ptr_equal(lookup_filter(&t, subscription_filter(list[i])), list[i]);
+		}
+		for (unsigned i = 0; i < BROKER_FILTERS; i++) {
+			assert_counted(&t, i * 8);
+		}
+		free(s);
+	}
+	assert_int_equal(t.owned_count, 0);
+	lookup_free(&t);
+}
+
 int
 main(void)
 {
@@ -243,6 +364,7 @@ main(void)
 		cmocka_unit_test(subscriptions_are_folded),
 		cmocka_unit_test(broker_filters_have_owners),
 		cmocka_unit_test(kept_sessions_remember),
+		cmocka_unit_test(the_table_is_searched_like_a_list),
 		cmocka_unit_test(one_unsubscribe_has_bounded_effects),
 		cmocka_unit_test(filters_have_bounded_memory),
 	};

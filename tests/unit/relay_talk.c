@@ -62,12 +62,13 @@ note(struct talker *t, const char *what, struct span filter, int options)
 }
 
 static int
-store_load(void *owner, struct span client_id,
+store_load(void *owner, struct span identity, struct span client_id,
            int (*each)(void *each_owner, struct span filter, uint8_t options, uint32_t id),
            void *each_owner)
 {
 	struct talker *t = owner;
 
+	assert_true(span_eq_str(identity, "dev"));
 	note(t, "load", client_id, 0);
 	for (size_t i = 0; t->kept != NULL && t->kept[i] != NULL; i++) {
 		int rc = each(each_owner, span_str(t->kept[i]), 1, 0);
@@ -80,8 +81,10 @@ store_load(void *owner, struct span client_id,
 }
 
 static int
-store_put(void *owner, struct span client_id, struct span filter, uint8_t options, uint32_t id)
+store_put(void *owner, struct span identity, struct span client_id, struct span filter,
+          uint8_t options, uint32_t id)
 {
+	assert_true(span_eq_str(identity, "dev"));
 	(void)client_id;
 	(void)id;
 	note(owner, "put", filter, options);
@@ -101,6 +104,22 @@ store_clear(void *owner, struct span client_id)
 {
 	note(owner, "clear", client_id, 0);
 	return 0;
+}
+
+static int
+store_begin(void *owner)
+{
+	note(owner, "begin", span_str(""), 0);
+	return 0;
+}
+
+static int
+store_end(void *owner, int rc)
+{
+	struct talker *t = owner;
+
+	note(t, "end", span_str(""), rc);
+	return t->store_fails ? ERR_DATABASE : rc;
 }
 
 /* ---- one relay -------------------------------------------------------------------- */
@@ -131,7 +150,7 @@ talk_start(struct talker *t, const struct scene *scene)
 {
 	size_t arena;
 
-	*t = (struct talker){ .kept = scene->kept };
+	*t = (struct talker){ .kept = scene->kept, .store_fails = scene->store_fails };
 	t->settings = (struct relay_settings){
 		.rules = scene->rules != NULL ? scene->rules : &talk_rules,
 		.vars = { .identity = span_str("dev") },
@@ -139,7 +158,7 @@ talk_start(struct talker *t, const struct scene *scene)
 		.username = span_str("dev"),
 		.password = scene->password,
 		.limits = limits_of(scene),
-		.store = { store_load, store_put, store_remove, store_clear, t },
+		.store = { store_load, store_put, store_remove, store_clear, store_begin, store_end, t },
 		.metrics = &t->metrics,
 	};
 	arena = relay_arena_size(&t->settings.limits);

@@ -37,6 +37,7 @@ struct scene {
 	struct relay_limits limits;      /* zero fields: generous */
 	const char *const *kept;         /* device filters in the store (QoS 1), NULL-terminated */
 	const char *store;               /* what the store must have seen */
+	bool store_fails;                /* it keeps no change */
 	/* How it must end; text NULL: not at all. */
 	struct relay_ending ending;
 };
@@ -80,6 +81,7 @@ struct talker {
 	struct talk_sink to_device, to_broker;
 	char store[1024];
 	const char *const *kept;
+	bool store_fails;
 	unsigned pieces_left; /* of a batch before each step; 0: all */
 	size_t arena_left;
 	unsigned refused; /* calls that returned ERR_FULL */

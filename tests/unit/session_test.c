@@ -11,6 +11,7 @@
 #include "session/budget.h"
 #include "session/newest.h"
 #include "session/sightings.h"
+#include "session/store.h"
 
 static struct sockaddr_storage
 address(const char *text)
@@ -168,6 +169,53 @@ sightings_reach_the_register(void **state)
 	rmdir(folder);
 }
 
+static int
+count_filter(void *owner, struct span filter, uint8_t options, uint32_t id)
+{
+	(void)filter;
+	(void)options;
+	(void)id;
+	++*(unsigned *)owner;
+	return 0;
+}
+
+/* What the relay keeps is the device's: a bound for it, whatever client identifiers it takes. */
+static void
+the_store_keeps_per_device(void **state)
+{
+	char folder[] = "/tmp/store-XXXXXX", file[64], why[REG_WHY_SIZE], id[16];
+	struct span dev = span_str("dev"), one = span_str("one");
+	struct relay_store store;
+	struct reg *reg;
+	unsigned kept = 0;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof file, "%s/register.db", folder);
+	assert_int_equal(reg_open(file, REG_CREATE, &reg, why), 0);
+	store = store_of(reg);
+	assert_int_equal(store.begin(store.owner), 0);
+	assert_int_equal(store.put(store.owner, dev, one, span_str("a"), 1, 0), 0);
+	assert_int_equal(store.end(store.owner, ERR_DATABASE), ERR_DATABASE);
+	assert_int_equal(store.load(store.owner, dev, one, count_filter, &kept), 0);
+	assert_int_equal(kept, 0);
+	assert_int_equal(store.begin(store.owner), 0);
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof id, "%d", i);
+		assert_int_equal(store.put(store.owner, dev, span_str(id), span_str("a"), 1, 0), 0);
+	}
+	assert_int_equal(store.end(store.owner, 0), 0);
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof id, "%d", i);
+		assert_int_equal(store.load(store.owner, dev, span_str(id), count_filter, &kept),
+		                 0);
+	}
+	assert_int_equal(kept, REG_CLIENT_IDS_MAX);
+	reg_close(reg);
+	unlink(file);
+	rmdir(folder);
+}
+
 int
 main(void)
 {
@@ -176,6 +224,7 @@ main(void)
 		cmocka_unit_test(budget_agrees_with_a_plain_table),
 		cmocka_unit_test(newest_tells_a_takeover),
 		cmocka_unit_test(sightings_reach_the_register),
+		cmocka_unit_test(the_store_keeps_per_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
