@@ -9,7 +9,7 @@ import pytest
 
 from lib import wire
 from lib.process import SANITIZER
-from lib.gateway import GATEWAYD
+from lib.gateway import SANITIZED
 from lib.wait import PATIENCE, SCALE, until
 from lib.wire import V31, V311, V5, VERSIONS
 
@@ -17,11 +17,6 @@ MIB = 1 << 20
 # For each device: both queues at their high marks and a read under way on each
 # side, twice, since buffers double while they grow. And a little for all.
 PER_DEVICE = 2 * (2 * 256 + 2 * 64) * 1024
-
-
-def sanitized():
-    with open(GATEWAYD, "rb") as f:
-        return b"__asan_init" in f.read()
 
 
 class Memory:
@@ -35,7 +30,7 @@ class Memory:
 
     def check(self):
         growth = self.process.memory("VmHWM") - self.before
-        assert sanitized() or growth < self.limit, "gatewayd grew by %d KiB" % (growth // 1024)
+        assert SANITIZED or growth < self.limit, "gatewayd grew by %d KiB" % (growth // 1024)
 
 
 def warm(gw, *devices):

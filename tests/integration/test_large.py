@@ -9,23 +9,17 @@ import pytest
 
 from lib import wire
 from lib.client import Closed
-from lib.gateway import GATEWAYD
+from lib.gateway import SANITIZED
 from lib.wait import until
 from lib.wire import V311, V5, VERSIONS
 
 MIB = 1 << 20
 
 
-def sanitized():
-    with open(GATEWAYD, "rb") as f:
-        program = f.read()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 def check_growth(gw, before, limit=MIB):
     """A sanitizer keeps freed memory, so its growth says nothing."""
     growth = gw.process.memory("VmHWM") - before
-    assert sanitized() or growth < limit, "gatewayd grew by %d KiB" % (growth // 1024)
+    assert SANITIZED or growth < limit, "gatewayd grew by %d KiB" % (growth // 1024)
 
 
 def warm_up(gw, device, version, qos=1):
