@@ -12,6 +12,7 @@ struct ctl_limits {
 	unsigned answer_ms;   /* from the answer to its last byte taken by the client */
 	size_t answer_size;   /* of one answer, bytes */
 	size_t answers_size;  /* of all answers not yet sent, bytes */
+	size_t stream_size;   /* of the events that wait for one client, bytes */
 	/* Who is at the other end; *member: of the group `group`. */
 	int (*peer)(int fd, gid_t group, struct ctl_peer *out, bool *member);
 };
