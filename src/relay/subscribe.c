@@ -60,6 +60,7 @@ measure(struct plan *plan, uint32_t i, struct span filter, size_t *fresh)
 	if (rc <= 0 || rc > UINT16_MAX) {
 		plan->size = before;
 		plan->f->code[i] = refusal(r, rc == 0 ? ERR_DENIED : rc);
+		relay_remember_denied(r, filter);
 		return;
 	}
 	*fresh += known ? 0 : 1;
