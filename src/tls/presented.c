@@ -20,6 +20,12 @@ tls_context_presented(const struct tls_context *context)
 	return &context->presented;
 }
 
+const struct tls_presented *
+tls_presented(const struct tls *tls)
+{
+	return &tls->context->presented;
+}
+
 static void
 copy(char *out, size_t size, struct span text)
 {

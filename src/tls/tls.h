@@ -118,10 +118,11 @@ struct tls_presented {
 	bool short_signature; /* r and s both short: the crypto chip cannot check it */
 };
 const struct tls_presented *tls_context_presented(const struct tls_context *context);
+struct tls;
+/* Of the connection's context. */
+const struct tls_presented *tls_presented(const struct tls *tls);
 
 /* ---- connection ------------------------------------------------------------------------ */
-
-struct tls;
 
 enum tls_state {
 	TLS_HANDSHAKE, /* needs more from the peer */
