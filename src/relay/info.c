@@ -29,6 +29,19 @@ relay_info(const struct relay *r, struct relay_info *out)
 	};
 }
 
+void
+relay_remember_denied(struct relay *r, struct span topic)
+{
+	topic = span_head(topic, LAST_DENIED_MAX);
+	if (r->last_denied == NULL) {
+		r->last_denied = malloc(LAST_DENIED_MAX);
+	}
+	if (r->last_denied != NULL && topic.len > 0) {
+		memcpy(r->last_denied, topic.ptr, topic.len);
+		r->last_denied_len = (uint8_t)topic.len;
+	}
+}
+
 const struct topic_map *
 relay_map(const struct relay *r)
 {
