@@ -37,6 +37,12 @@ int reload_run(struct cli *cli);
 int config_check_run(struct cli *cli);
 int config_show_run(struct cli *cli);
 int topics_run(struct cli *cli);
+int failures_run(struct cli *cli);
+int diagnose_run(struct cli *cli);
+int watch_run(struct cli *cli);
+
+/* { address: WORD } or { identity: WORD }: what the word is tells its form. */
+void failures_subject(struct doc *args, const char *word);
 
 /* "name=value": the name as in ${label.NAME}, the value empty or fit for a topic. */
 bool label_valid(const char *text);
