@@ -792,7 +792,8 @@ watching_takes_event_after_event(void **state)
 		{ ONE "GW\x01\x04\0\0\0\x22" "error: {code: -13, sentence: \"no\"}", 64, -EACCES, 1 },
 		{ ONE "GW\x01\x03\0\0\0\x04" "n: 1", 34, ERR_PROTOCOL, 1 },
 		{ ONE "GW\x01\x01\0\0\0\0", 30, ERR_PROTOCOL, 1 },
-		{ ONE "GW\x02", 25, ERR_CLOSED, 1 },
+		{ ONE "GW\x02", 25, ERR_VERSION, 1 },
+		{ ONE "GW\x01", 25, ERR_CLOSED, 1 },
 		{ ONE "HTTP/1.0 200", 34, ERR_MALFORMED, 1 },
 #undef ONE
 #undef LAST
