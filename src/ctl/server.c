@@ -21,6 +21,7 @@ const struct ctl_limits ctl_limits_default = {
 	.reserved = 8,
 	.request_ms = 10000,
 	.answer_ms = 30000,
+	.stop_ms = 2000,
 	.answer_size = 16u << 20,
 	.answers_size = 64u << 20,
 	.peer = ctl_path_peer,
@@ -554,6 +555,8 @@ ctl_server_close(struct ctl_server *server, void (*done)(void *owner), void *own
 
 		if (client->state != ANSWERING) {
 			client_close(client);
+		} else if (uv_timer_get_due_in(&client->timer) > server->limits.stop_ms) {
+			uv_timer_start(&client->timer, deadline_passed, server->limits.stop_ms, 0);
 		}
 	}
 }

@@ -10,6 +10,7 @@ struct ctl_limits {
 	unsigned reserved;    /* of these, for root and the daemon's own user only */
 	unsigned request_ms;  /* from accept or the last answer to a whole request */
 	unsigned answer_ms;   /* from the answer to its last byte taken by the client */
+	unsigned stop_ms;     /* the same when the server closes: it must not wait for long */
 	size_t answer_size;   /* of one answer, bytes */
 	size_t answers_size;  /* of all answers not yet sent, bytes */
 	/* Who is at the other end; *member: of the group `group`. */

@@ -73,23 +73,39 @@ find_name(const struct pki_names *names, const char *broker)
 	return NULL;
 }
 
-static const char *
-first_name(const struct pki_names *names)
+/*
+ * How surely a board on the local network finds that name; 0 not at all. The
+ * radio module asks a name server and speaks IPv4 only: it knows no ".local",
+ * and a name without a dot only where the router adds its own domain.
+ */
+static unsigned
+rank(const char *name)
 {
-	const char *address = NULL;
+	const char *dot = strrchr(name, '.');
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, name, &v4) == 1) {
+		return ntohl(v4.s_addr) >> 24 == 127 ? 1 : 4; /* loopback: for tries on one host */
+	}
+	if (name[0] == '*' || strcasecmp(name, "localhost") == 0 || is_address(name)) {
+		return 0;
+	}
+	return dot == NULL ? 3 : strcasecmp(dot, ".local") == 0 ? 2 : 5;
+}
+
+static const char *
+best_name(const struct pki_names *names)
+{
+	const char *best = NULL;
+	unsigned best_rank = 0;
 
 	for (size_t i = 0; i < names->dns_count; i++) {
-		const char *name = names->dns[i];
-
-		if (name[0] == '*' || strcasecmp(name, "localhost") == 0) {
-			continue;
+		if (rank(names->dns[i]) > best_rank) {
+			best = names->dns[i];
+			best_rank = rank(best);
 		}
-		if (!is_address(name)) {
-			return name;
-		}
-		address = address == NULL ? name : address;
 	}
-	return address;
+	return best;
 }
 
 static int
@@ -97,7 +113,7 @@ choose_broker(struct job *job, char *why)
 {
 	const struct arduino_input *in = job->in;
 
-	job->broker = in->broker != NULL ? find_name(in->names, in->broker) : first_name(in->names);
+	job->broker = in->broker != NULL ? find_name(in->names, in->broker) : best_name(in->names);
 	if (job->broker != NULL) {
 		return 0;
 	}

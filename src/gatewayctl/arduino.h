@@ -22,7 +22,7 @@ struct arduino_input {
 	const struct pki_issued *issued;
 	const char *ca_file;            /* PEM */
 	const struct pki_names *names;  /* of the gateway's certificate */
-	const char *broker;             /* NULL: the first host name among names */
+	const char *broker;             /* NULL: the one of the names that a board finds most surely */
 	unsigned port;                  /* 0: 8883 */
 	unsigned slot;                  /* of the key in the chip: 0 to 4, mostly 0 */
 	/* Called with a sentence for what works, but not well. May be NULL. */

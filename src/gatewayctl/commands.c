@@ -193,6 +193,14 @@ const struct command commands[] = {
 	  "gatewayctl status\n"
 	  "gatewayctl status -o yaml\n",
 	  NULL, status_run },
+	{ "doctor", "[CHECK]", 0, 1, "look for faults of the gateway itself",
+	  "Certificates, clock, files, ports, daemon and broker; nothing is changed. The\n"
+	  "exit status is 1 when there is a fault, 0 with warnings only. With CHECK, such\n"
+	  "as certificate or certificate.dates (the ids of -o yaml), only these.\n",
+	  "gatewayctl doctor\n"
+	  "gatewayctl doctor -o json\n"
+	  "gatewayctl doctor certificate\n",
+	  NULL, doctor_run },
 	{ "reload", "", 0, 0, "make gatewayd read its configuration again",
 	  "Shows what changed. A file with faults changes nothing.\n", "gatewayctl reload\n",
 	  NULL, reload_run },

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "arduino.h"
+#include "identity/identity.h"
 #include "run.h"
-#include "topic/topic.h"
 
 static int __attribute__((format(printf, 3, 4)))
 fail(struct enrolment *e, int code, const char *format, ...)
@@ -162,49 +162,13 @@ enroll_make_key(struct enrolment *e, const char *key_file)
 	return r < 0 ? fail(e, r, "%s", why) : 0;
 }
 
-static struct span
-identity_of(const struct conf *conf, const struct pki_cert *cert)
-{
-	for (unsigned i = 0; i < conf->identity.source_count; i++) {
-		struct span s = span_of(NULL, 0);
-
-		switch (conf->identity.source[i]) {
-		case CONF_SOURCE_SAN_URI:
-			s = cert->san_uri;
-			break;
-		case CONF_SOURCE_SAN_DNS:
-			s = cert->san_dns;
-			break;
-		case CONF_SOURCE_CN:
-			s = cert->cn;
-			break;
-		case CONF_SOURCE_SERIAL:
-			s = cert->serial;
-			break;
-		case CONF_SOURCE_FINGERPRINT:
-			s = span_str(cert->fingerprint);
-			break;
-		}
-		if (s.len > 0) {
-			return s;
-		}
-	}
-	return span_of(NULL, 0);
-}
-
 int
 enroll_find_identity(struct enrolment *e)
 {
-	const struct conf *conf = e->cli->conf;
-	const struct pki_cert *cert = e->issued.cert;
-	struct span s = identity_of(conf, cert);
-	struct span issuer = conf->identity.issuer ? cert->issuer_cn : span_of(NULL, 0);
-	int n = snprintf(e->identity, sizeof e->identity, "%.*s%s%.*s", SPAN_ARG(issuer),
-	                 issuer.len > 0 ? ":" : "", SPAN_ARG(s));
+	const char *why;
 
-	if (n < 0 || (size_t)n >= sizeof e->identity || !topic_value_safe(span_str(e->identity))) {
-		return fail(e, ERR_UNSAFE, "the certificate gives no identity that can stand in a "
-		                           "topic; choose one with --name");
+	if (identity_of(e->cli->conf, e->issued.cert, e->identity, &why) != 0) {
+		return fail(e, ERR_UNSAFE, "%s; choose a name with --name", why);
 	}
 	return 0;
 }
@@ -261,6 +225,24 @@ check_revoked(struct enrolment *e)
 	return 0;
 }
 
+/*
+ * One key is one device: under a second name it would have the rights of both,
+ * and a key that is locked out would be back.
+ */
+static int
+check_key_is_free(struct enrolment *e)
+{
+	struct reg_device known;
+	int r = reg_find_fingerprint(e->reg, e->issued.cert->fingerprint, &known);
+
+	if (r == 0 && strcmp(known.name, e->identity) != 0) {
+		return fail(e, ERR_EXISTS, "this key belongs to the device %.200s, which is %s; enroll "
+		                           "it with that name, or remove that device first",
+		            known.name, reg_state_text(known.state));
+	}
+	return r == ERR_NOT_FOUND ? 0 : r < 0 ? fail_register(e, r) : 0;
+}
+
 static int
 enter(struct enrolment *e)
 {
@@ -288,6 +270,7 @@ enroll_register(struct enrolment *e)
 {
 	int r = check_revoked(e);
 
+	r = r == 0 ? check_key_is_free(e) : r;
 	r = r == 0 ? keep_certificate(e) : r;
 	if (r < 0) {
 		return r;
@@ -303,7 +286,7 @@ enroll_register(struct enrolment *e)
 		reg_rollback(e->reg);
 	}
 	if (r == ERR_EXISTS) {
-		return fail(e, r, "%s is enrolled with another key; --replace accepts the new key "
+		return fail(e, r, "%.200s is enrolled with another key; --replace accepts the new key "
 		                  "and locks the old one out", e->identity);
 	}
 	return r < 0 ? fail_register(e, r) : 0;

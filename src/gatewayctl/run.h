@@ -33,6 +33,7 @@ int revoke_run(struct cli *cli);
 int reinstate_run(struct cli *cli);
 int disconnect_run(struct cli *cli);
 int status_run(struct cli *cli);
+int doctor_run(struct cli *cli);
 int reload_run(struct cli *cli);
 int config_check_run(struct cli *cli);
 int config_show_run(struct cli *cli);

@@ -74,6 +74,8 @@ swapped(struct gather *g)
 	for (unsigned i = 0; i < g->calls; i++) {
 		ended += g->call[i].count;
 	}
+	/* Until the last worker had the new CA, handshakes with the old one made sessions. */
+	tls_shared_forget_all(d->shared.tls);
 	log_notice(LOG_MAIN, "reloaded", log_str("configuration", d->file),
 	           log_int("sessions_closed", ended));
 	notify_ready();

@@ -98,16 +98,14 @@ fold_find(const struct relay *r, enum mqtt_type answer, uint16_t packet_id)
 }
 
 uint16_t
-fold_unused_id(const struct relay *r)
+fold_next_id(struct relay *r)
 {
-	uint16_t id = UINT16_MAX;
-
-	/* There are far fewer folds than identifiers. */
-	while (id > 1 && (fold_find(r, MQTT_SUBACK, id) != NULL ||
-	                  fold_find(r, MQTT_UNSUBACK, id) != NULL)) {
-		id--;
-	}
-	return id;
+	/* There are far fewer folds than identifiers: see RESUBSCRIBES_MAX. */
+	do {
+		r->own_id = r->own_id > 1 ? r->own_id - 1 : UINT16_MAX;
+	} while (fold_find(r, MQTT_SUBACK, r->own_id) != NULL ||
+	         fold_find(r, MQTT_UNSUBACK, r->own_id) != NULL);
+	return r->own_id;
 }
 
 /* The answer as the device gets it. */

@@ -27,7 +27,9 @@
 #define SMALL_PIECES 4u
 #define LATER_HIGH 4096u     /* bytes of made packets that wait for the end of a payload */
 #define LATER_MAX 65536u     /* the same towards the broker, which cannot be paused */
+#define SUBSCRIPTION_BYTES 256u /* memory of one, on average over those allowed */
 #define FOLDS_HIGH 16u       /* SUBSCRIBE and UNSUBSCRIBE packets that await their answer */
+#define RESUBSCRIBES_MAX 1024u /* packets of our own that one UNSUBSCRIBE may cause */
 #define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
 #define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
 #define LAST_DENIED_MAX 128u
@@ -116,6 +118,7 @@ struct subscription;
 struct subscriptions {
 	struct subscription **entry;
 	size_t count, size;
+	size_t bytes; /* of the entries: see subscription_room() */
 	bool mixed; /* some broker filter has owners with different identifiers */
 };
 
@@ -132,6 +135,7 @@ struct relay {
 	size_t fold_bytes;
 	unsigned fold_count;
 	uint32_t fold_serial;
+	uint16_t own_id; /* of the last SUBSCRIBE of our own; 0: none yet */
 
 	struct relay_ending ending;
 	enum relay_phase phase;
@@ -282,8 +286,11 @@ bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 struct mqtt_filters fold_filters(const struct fold *f);
 /* Answer without the broker; takes f over but with ERR_FULL. */
 int fold_local(struct relay *r, struct fold *f) MUST_CHECK;
-/* A packet identifier that no fold has. */
-uint16_t fold_unused_id(const struct relay *r);
+/*
+ * A packet identifier that no fold has, below the last one: to begin at the
+ * top each time would cost the square of how many are awaited.
+ */
+uint16_t fold_next_id(struct relay *r);
 
 /* ---- subscriptions.c: the table of the session ---------------------------------- */
 
@@ -295,6 +302,7 @@ struct subscription {
 	uint8_t options;
 	bool granted;
 	bool doomed;     /* by the UNSUBSCRIBE that is being handled */
+	bool stored;     /* the store has it as it is here */
 	uint64_t part[]; /* hashes of the broker filters, then the device filter */
 };
 
@@ -312,6 +320,10 @@ struct wish {
 };
 
 struct subscription *subscription_find(const struct relay *r, struct span filter);
+/* What an entry takes; parts: broker filters. */
+size_t subscription_size(struct span filter, size_t parts);
+/* Is there room for `count` more of `bytes` together? A filter may have 64 KiB. */
+bool subscription_room(const struct relay *r, size_t count, size_t bytes);
 /* Add or change. 0, -ENOMEM, or what mapping says. */
 int subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t id,
                      uint32_t serial, struct subscription **out) MUST_CHECK;
@@ -326,7 +338,7 @@ uint8_t *subscription_identify(const struct relay *r, struct span device_topic,
                                struct mqtt_props *props);
 bool subscription_kept(const struct relay *r);
 /* Is a change of the table to be written down? 0 or negative. */
-int subscription_store_put(struct relay *r, const struct subscription *s) MUST_CHECK;
+int subscription_store_put(struct relay *r, struct subscription *s) MUST_CHECK;
 int subscription_store_remove(struct relay *r, struct span filter) MUST_CHECK;
 int subscription_store_clear(struct relay *r) MUST_CHECK;
 

@@ -44,25 +44,33 @@ refusal(const struct relay *r, int rc)
 	                          MQTT_TOPIC_FILTER_INVALID;
 }
 
+/* What the filters that are not in the table will add to it. */
+struct fresh {
+	size_t count, bytes;
+};
+
 /* Pass one, one filter: parts and size, or the code of its refusal. */
 static void
-measure(struct plan *plan, uint32_t i, struct span filter, size_t *fresh)
+measure(struct plan *plan, uint32_t i, struct span filter, struct fresh *fresh)
 {
 	struct relay *r = plan->r;
-	size_t before = plan->size;
+	size_t before = plan->size, bytes = 0;
 	bool known = subscription_find(r, filter) != NULL;
 	int rc = topic_map_subscribe(r->map, filter, plan->scratch, measure_part, plan);
 
-	if (rc >= 0 && !known &&
-	    r->subscriptions.count + *fresh >= r->settings.limits.subscriptions) {
-		rc = ERR_FULL;
+	if (rc >= 0 && !known) {
+		bytes = fresh->bytes + subscription_size(filter, (size_t)rc);
+		rc = subscription_room(r, fresh->count + 1, bytes) ? rc : ERR_FULL;
 	}
 	if (rc <= 0 || rc > UINT16_MAX) {
 		plan->size = before;
 		plan->f->code[i] = refusal(r, rc == 0 ? ERR_DENIED : rc);
 		return;
 	}
-	*fresh += known ? 0 : 1;
+	if (!known) {
+		fresh->count++;
+		fresh->bytes = bytes;
+	}
 	plan->f->part[i] = (uint16_t)rc;
 	plan->f->parts += (size_t)rc;
 }
@@ -89,7 +97,8 @@ measure_all(struct plan *plan)
 {
 	struct mqtt_filters list = plan->filters;
 	struct mqtt_filter filter;
-	size_t fresh = 0, remaining;
+	struct fresh fresh = { 0 };
+	size_t remaining;
 
 	if (fold_excessive(plan->r, &plan->filters)) {
 		refuse_all(plan);

@@ -38,6 +38,23 @@ subscription_find(const struct relay *r, struct span filter)
 	return NULL;
 }
 
+size_t
+subscription_size(struct span filter, size_t parts)
+{
+	return sizeof(struct subscription) + parts * sizeof(uint64_t) + filter.len;
+}
+
+bool
+subscription_room(const struct relay *r, size_t count, size_t bytes)
+{
+	size_t most = r->settings.limits.subscriptions;
+	size_t memory = most * SUBSCRIPTION_BYTES;
+
+	memory = memory > TOPIC_MAX ? memory : TOPIC_MAX;
+	return r->subscriptions.count + count <= most &&
+	       r->subscriptions.bytes + bytes <= memory + sizeof(struct subscription);
+}
+
 static bool
 owns(const struct subscription *s, uint64_t part)
 {
@@ -136,7 +153,7 @@ make(const struct relay *r, struct span filter, struct subscription **out)
 	if (rc < 0) {
 		return rc;
 	}
-	s = calloc(1, sizeof *s + g.count * sizeof s->part[0] + filter.len);
+	s = calloc(1, subscription_size(filter, g.count));
 	if (s == NULL) {
 		return -ENOMEM;
 	}
@@ -167,6 +184,7 @@ insert(struct subscriptions *t, struct subscription *s)
 		t->size = size;
 	}
 	t->entry[t->count++] = s;
+	t->bytes += subscription_size(subscription_filter(s), s->parts);
 	return 0;
 }
 
@@ -189,6 +207,7 @@ subscription_put(struct relay *r, struct span filter, uint8_t options, uint32_t 
 		}
 		s->born = serial;
 	}
+	s->stored = s->stored && s->options == options && s->id == id;
 	s->options = options;
 	s->id = id;
 	s->last = serial;
@@ -207,6 +226,7 @@ subscription_drop(struct relay *r, struct subscription *s)
 		i++;
 	}
 	t->entry[i] = t->entry[--t->count];
+	t->bytes -= subscription_size(subscription_filter(s), s->parts);
 	free(s);
 	if (t->count == 0) {
 		subscription_free_all(r);
@@ -223,7 +243,7 @@ subscription_free_all(struct relay *r)
 	}
 	free(t->entry);
 	t->entry = NULL;
-	t->count = t->size = 0;
+	t->count = t->size = t->bytes = 0;
 }
 
 /* ---- kept ones ----------------------------------------------------------------- */
@@ -235,15 +255,19 @@ subscription_kept(const struct relay *r)
 }
 
 int
-subscription_store_put(struct relay *r, const struct subscription *s)
+subscription_store_put(struct relay *r, struct subscription *s)
 {
 	const struct relay_store *store = &r->settings.store;
+	int rc;
 
-	if (store->put == NULL || !subscription_kept(r)) {
+	/* Devices subscribe again each time they connect: that is no news. */
+	if (store->put == NULL || !subscription_kept(r) || s->stored) {
 		return 0;
 	}
-	return store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
-	                  s->id);
+	rc = store->put(store->owner, relay_client_id(r), subscription_filter(s), s->options,
+	                s->id);
+	s->stored = rc == 0;
+	return rc;
 }
 
 int
@@ -275,6 +299,7 @@ load_one(void *owner, struct span filter, uint8_t options, uint32_t id)
 
 	if (rc == 0) {
 		s->granted = true;
+		s->stored = true;
 	}
 	return rc == -ENOMEM ? rc : 0;
 }

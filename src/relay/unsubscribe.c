@@ -14,11 +14,12 @@ struct plan {
 	struct relay *r;
 	struct fold *f;
 	struct mqtt_filters filters;
-	struct writer *w;    /* NULL: only measure */
-	bool again;          /* this walk is for what remains */
-	size_t size;         /* bytes of the filters that go */
-	size_t again_size;   /* bytes of the packets for those that change */
-	unsigned parts;      /* of the filter at hand */
+	struct writer *w;     /* NULL: only measure */
+	bool again;           /* this walk is for what remains */
+	size_t size;          /* bytes of the filters that go */
+	size_t again_size;    /* bytes of the packets for those that change */
+	unsigned again_count; /* and how many */
+	unsigned parts;       /* of the filter at hand */
 	uint8_t scratch[TOPIC_MAX];
 };
 
@@ -31,13 +32,15 @@ resubscribe(struct plan *plan, struct span broker_filter, struct wish left, uint
 	size_t props = five ? 1 + (left.id != 0 ? 1 + varint_size(left.id) : 0) : 0;
 	size_t remaining = 2 + props + 2 + broker_filter.len + 1;
 	uint8_t qos = (left.options & 3) < max_qos ? left.options & 3 : max_qos;
-	struct mqtt_filters none = { .packet_id = fold_unused_id(r) };
+	struct mqtt_filters none = { .packet_id = 0 };
 	struct fold *f;
 
 	if (plan->w == NULL) {
+		plan->again_count++;
 		plan->again_size += mqtt_packet_size((uint32_t)remaining);
 		return 0;
 	}
+	none.packet_id = fold_next_id(r);
 	f = fold_new(&none, MQTT_SUBACK);
 	if (f == NULL) {
 		return -ENOMEM;
@@ -242,7 +245,7 @@ unsubscribe_take(struct relay *r, const struct unit *u)
 	rc = walk(&plan, NULL, false);
 	rc = rc < 0 ? rc : walk(&plan, NULL, true);
 	size = packet_size(&plan);
-	if (rc == 0 && size > r->broker_max) {
+	if (rc == 0 && (size > r->broker_max || plan.again_count > RESUBSCRIBES_MAX)) {
 		rc = ERR_LIMIT;
 	}
 	rc = rc < 0 ? rc : out_room(r, &r->up, size + plan.again_size);

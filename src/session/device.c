@@ -7,71 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-
-/* ---- identity -------------------------------------------------------------------------- */
-
-/* The first of the configured sources that the certificate has. */
-static struct span
-name_of(const struct conf *conf, const struct pki_cert *cert)
-{
-	for (unsigned i = 0; i < conf->identity.source_count; i++) {
-		struct span s = { 0 };
-
-		switch (conf->identity.source[i]) {
-		case CONF_SOURCE_SAN_URI:
-			s = cert->san_uri;
-			break;
-		case CONF_SOURCE_SAN_DNS:
-			s = cert->san_dns;
-			break;
-		case CONF_SOURCE_CN:
-			s = cert->cn;
-			break;
-		case CONF_SOURCE_SERIAL:
-			s = cert->serial;
-			break;
-		case CONF_SOURCE_FINGERPRINT:
-			s = span_str(cert->fingerprint);
-			break;
-		}
-		if (s.len > 0) {
-			return s;
-		}
-	}
-	return span_of(NULL, 0);
-}
-
-/* Write the identity, NUL-terminated; false with a sentence when it has none. */
-static bool
-identify(const struct conf *conf, const struct pki_cert *cert, char *identity, char *why)
-{
-	struct span name = name_of(conf, cert);
-	int len;
-
-	identity[0] = '\0';
-	if (name.len == 0) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the certificate has none of the names that identity.sources lists");
-		return false;
-	}
-	/* A NUL would cut the text below and give somebody else's name. */
-	if (!topic_value_safe(name) || (conf->identity.issuer && !topic_value_safe(cert->issuer_cn))) {
-		snprintf(why, DEVICE_WHY_SIZE,
-		         "the name in the certificate may not be used as an identity: it must be 1 to "
-		         "512 bytes of UTF-8 without + # / $ and control characters");
-		return false;
-	}
-	len = conf->identity.issuer ?
-	              snprintf(identity, REG_NAME_MAX + 1, "%.*s:%.*s", SPAN_ARG(cert->issuer_cn),
-	                       SPAN_ARG(name)) :
-	              snprintf(identity, REG_NAME_MAX + 1, "%.*s", SPAN_ARG(name));
-	if (len > REG_NAME_MAX) {
-		identity[0] = '\0';
-		snprintf(why, DEVICE_WHY_SIZE, "the identity is longer than %d bytes", REG_NAME_MAX);
-		return false;
-	}
-	return true;
-}
+#include "identity/identity.h"
 
 /* ---- the register ---------------------------------------------------------------------- */
 
@@ -315,7 +251,8 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, en
              struct device **out, char *identity, char *why)
 {
 	bool vouched = trust == TLS_TRUST_CA;
-	bool named = vouched && identify(conf, cert, identity, why);
+	const char *unnamed = "";
+	bool named = vouched && identity_of(conf, cert, identity, &unnamed) == 0;
 	struct reg_device row = { .name = "" };
 	enum tls_admit verdict;
 	struct device *d;
@@ -328,8 +265,7 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, en
 		memcpy(identity, row.name, sizeof row.name);
 	} else if (vouched && !named && verdict != TLS_ADMIT_ERROR) {
 		/* Neither its key nor a name of it is known. */
-		(void)identify(conf, cert, identity, why);
-		return TLS_ADMIT_BAD;
+		return say(why, TLS_ADMIT_BAD, unnamed);
 	}
 	if (verdict != TLS_ADMIT_YES) {
 		return verdict;
@@ -370,11 +306,13 @@ void
 device_stranger(const struct conf *conf, const struct pki_cert *cert, enum tls_trust trust,
                 struct reg_stranger *out)
 {
-	char why[DEVICE_WHY_SIZE];
+	const char *unnamed;
 
 	*out = (struct reg_stranger){ .self_signed = trust == TLS_TRUST_SELF_SIGNED,
 		.not_after = cert->not_after };
-	(void)identify(conf, cert, out->name, why);
+	if (identity_of(conf, cert, out->name, &unnamed) != 0) {
+		out->name[0] = '\0'; /* it can be approved under a name that is given to it */
+	}
 	memcpy(out->fingerprint, cert->fingerprint, sizeof out->fingerprint);
 	copy_cut(out->subject, sizeof out->subject, cert->subject);
 	copy_cut(out->issuer, sizeof out->issuer, cert->issuer);

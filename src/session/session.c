@@ -339,8 +339,18 @@ session_recheck(struct session *s)
 	enum tls_admit verdict;
 	bool changed;
 
-	if (s->relay == NULL || s->state == SESSION_CLOSING) {
-		return false; /* still to be admitted, or on its way out */
+	if (s->state == SESSION_CLOSING) {
+		return false; /* on its way out */
+	}
+	if (s->device != NULL && s->relay == NULL) {
+		/* Admission and the end of the handshake come in one flight, but for those who wait. */
+		session_finish(s, "was in the middle of its handshake when something changed");
+		return true;
+	}
+	/* Before CONNECT nothing is granted, and what will be cannot be told. */
+	s->stale = s->relay == NULL || relay_phase(s->relay) == RELAY_WAIT_CONNECT;
+	if (s->relay == NULL) {
+		return false;
 	}
 	if (!tls_still_trusted(s->tls, s->worker->tls)) {
 		session_end(s, MQTT_ADMINISTRATIVE_ACTION,

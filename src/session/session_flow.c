@@ -224,6 +224,9 @@ dial(struct session *s)
 {
 	struct worker *w = s->worker;
 
+	if (s->stale && session_recheck(s)) {
+		return;
+	}
 	session_state_set(s, SESSION_DIAL);
 	stream_init(&s->up, w->loop, &upstream_calls, s, w->conf->limits.high_water,
 	            w->conf->limits.low_water);
@@ -258,6 +261,9 @@ relay_device_bytes(struct session *s, struct span in)
 		}
 		if (relay_phase(s->relay) == RELAY_DIAL && s->state == SESSION_CONNECT) {
 			dial(s);
+			if (s->state == SESSION_CLOSING) {
+				return false;
+			}
 		}
 	}
 	if (in.len > 0 && buf_append(&s->plain, in) != 0) {

@@ -47,6 +47,7 @@ struct session {
 	unsigned handles;  /* streams and timer not yet closed */
 	uint16_t keep_alive;
 	uint16_t port;
+	bool stale; /* something changed since its admission: to be looked at before the dial */
 	bool up_used, up_open, dialling, eof, live_counted;
 	bool grace; /* its certificate has expired, its map lets it in still */
 	char address[STREAM_ADDRESS_SIZE];

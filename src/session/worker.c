@@ -69,6 +69,15 @@ worker_tls_settings(const struct conf *conf)
 		.min_version = conf->tls.min_version };
 }
 
+/* What relay_arena_size() looks at. */
+static struct relay_limits
+arena_limits(const struct conf *conf)
+{
+	return (struct relay_limits){ .packet_memory = conf->limits.packet_memory,
+		.denied_inflight = conf->limits.denied_inflight,
+		.subscriptions = conf->limits.subscriptions };
+}
+
 static void recheck_some(void *owner);
 
 static int
@@ -76,7 +85,7 @@ prepare(struct worker *w, uint16_t *port, char *why)
 {
 	const struct conf *conf = w->conf;
 	struct tls_settings tls = worker_tls_settings(conf);
-	struct relay_limits limits = { .packet_memory = conf->limits.packet_memory };
+	struct relay_limits limits = arena_limits(conf);
 	struct upstream_settings up = upstream_settings(conf);
 	char name[16], file[4096];
 	int rc;
@@ -270,7 +279,7 @@ worker_disconnect(struct worker *w, const char *identity)
 static void
 grow_batches(struct worker *w)
 {
-	struct relay_limits limits = { .packet_memory = w->conf->limits.packet_memory };
+	struct relay_limits limits = arena_limits(w->conf);
 	struct batch *batch[] = { &w->to_device, &w->to_broker };
 
 	for (unsigned i = 0; i < 2; i++) {

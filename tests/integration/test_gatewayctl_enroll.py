@@ -62,6 +62,18 @@ def test_the_same_key_renews_and_another_needs_replace(offline, tmp_path):
     assert new["fingerprint"] != first["fingerprint"]
 
 
+def test_a_key_has_one_name(offline, tmp_path):
+    file = write(tmp_path / "a.csr", request("pump1")[1])
+    offline.ctl("enroll", "--csr", file, "--out", str(tmp_path / "1"))
+    offline.ctl("revoke", "pump1")
+    said = offline.ctl("enroll", "--csr", file, "--name", "pump2", "--out", str(tmp_path / "2"),
+                       status=1).err
+    assert "belongs to the device pump1, which is revoked" in said
+    assert os.listdir(tmp_path / "2") == []
+    offline.ctl("devices", "remove", "pump1")
+    offline.ctl("enroll", "--csr", file, "--name", "pump2", "--out", str(tmp_path / "2"))
+
+
 def test_the_files_of_a_board(offline, tmp_path):
     file, out = write(tmp_path / "a.csr", request("board")[1]), str(tmp_path / "board")
     result = offline.ctl("enroll", "--csr", file, "--out", out)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The register as people work with it: with the daemon, and without."""
+import json
 import os
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -159,6 +162,45 @@ def test_fleet_prune(offline, tmp_path):
     assert offline.ctl("fleet", "apply", file, output="json")["changes"] == []
     assert "- a1\n" in offline.ctl("fleet", "apply", file, "--prune").out
     assert [d["identity"] for d in offline.ctl("devices", output="json")["devices"]] == ["a2"]
+
+
+# ---- CAs from elsewhere ------------------------------------------------------------
+
+def openssl(*args):
+    subprocess.run(("openssl",) + args, check=True, capture_output=True)
+
+
+def test_the_ca_of_the_question_is_taken_over(gateway, tmp_path):
+    # openssl's one-liners: RSA, the address as common name.
+    key, crt = str(tmp_path / "ca.key"), str(tmp_path / "ca.crt")
+    openssl("req", "-new", "-x509", "-days", "3650", "-newkey", "rsa:2048", "-nodes",
+            "-keyout", key, "-out", crt, "-subj", "/CN=192.0.2.7")
+    one = gateway(start_broker=False, start=False)
+    said = one.ctl("ca", "import", "--cert", crt, "--key", key, status=1)
+    assert "ca.crt" in said.err  # there is one
+    for name in ("ca.crt", "ca.key", "gateway.crt", "gateway.key", "gateway.names"):
+        os.unlink(os.path.join(one.state, "pki", name))
+    said = one.ctl("-o", "json", "ca", "import", "--cert", crt, "--key", key)
+    assert "warning: " in said.err and "RSA" in said.err
+    assert json.loads(said.out)["key_type"] == "RSA 2048"
+    assert one.ctl("audit", output="json")["audit"][0]["action"] == "ca-import"
+    one.ctl("init", "--force-names", "--name", "localhost")
+    one.enroll("a1")
+
+
+def test_a_list_of_another_ca_is_installed(gateway, tmp_path):
+    used = str(tmp_path / "used.crl")
+    one = gateway(start_broker=False, start=False)
+    one.enroll("a1")
+    one.ctl("revoke", "a1")
+    file = str(tmp_path / "new.crl")
+    one.ctl("crl", "export", file)
+    shutil.copy(file, used)
+    one.write_conf(tls={"crl": used})
+    assert one.ctl("crl", "import", file, output="json")["lists"][0]["revoked"] == 1
+    (tmp_path / "bad.crl").write_text("garbage")
+    one.ctl("crl", "import", str(tmp_path / "bad.crl"), status=1)
+    assert one.ctl("crl", "show", output="json")["lists"][0]["revoked"] == 1
 
 
 # ---- lists, and the rest -----------------------------------------------------------

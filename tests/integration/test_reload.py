@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+import socket
 import ssl
 import threading
 
@@ -313,3 +314,69 @@ def test_reload_under_load(gateway):
     for t in talkers:
         t.finish()
         assert t.count > 100
+
+
+# ---- who is on the way in while something changes ----------------------------------
+
+NARROW = ({
+    "name": "test",
+    "publish": (rule("Home", "home/${identity}/telemetry"),),
+    "subscribe": (rule("inTopic", "home/${identity}/command"),),
+},)
+
+
+@pytest.mark.parametrize("version", [V311, V5])
+def test_a_device_before_connect_gets_no_old_rights(gateway, version):
+    """It was admitted under the old maps, and says CONNECT after the reload."""
+    gw = gateway()
+    conn = gw.dial(gw.enroll(), version)
+    reload(gw, maps=NARROW)
+    conn.connect(code=0x87 if version == V5 else 5)
+    conn.expect_closed()
+
+
+def test_a_device_before_connect_that_keeps_its_rights_stays(gateway):
+    gw = gateway()
+    conn = gw.dial(gw.enroll(), V311)
+    reload(gw, limits={"keepalive_max": 100})
+    conn.connect(keepalive=60)
+    conn.publish("Home", b"1", 1)
+
+
+def held_handshake(gw, device):
+    """A TLS 1.3 client that keeps the last bytes of its last flight: (socket, TLS, them)."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client.tls_context(gw.ca, device, "1.3").wrap_bio(incoming, outgoing,
+                                                            server_hostname="localhost")
+    sock = socket.create_connection(("127.0.0.1", gw.port), PATIENCE)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+    flight = outgoing.read()
+    sock.sendall(flight[:-10])
+    return sock, (tls, incoming, outgoing), flight[-10:]
+
+
+def test_a_revocation_meets_half_a_handshake(gateway):
+    """The certificate was admitted; the handshake ends after the revocation."""
+    gw = gateway()
+    device = gw.enroll()
+    sock, (tls, incoming, outgoing), rest = held_handshake(gw, device)
+    before = gw.metrics()["handshakes"]
+    gw.ctl("revoke", device.name)
+    tls.write(wire.connect(V311, "x"))
+    try:
+        sock.sendall(rest + outgoing.read())
+        while True:
+            chunk = sock.recv(65536)
+            if not chunk:
+                break
+            incoming.write(chunk)
+    except ConnectionError:
+        pass
+    sock.close()
+    assert gw.metrics()["handshakes"] == before and gw.metrics()["upstream_connects"] == 0

@@ -128,8 +128,10 @@ def test_no_certificate(shared, tls):
     refused(shared, None, tls, 40 if tls == "1.2" else 116, "presented no certificate")
 
 
-def test_unknown_device(shared, tls, tmp_path):
-    """A certificate of our CA that nobody enrolled: refused, and listed as pending."""
+def test_unknown_device(gateway, tls, tmp_path):
+    """A certificate of our CA that nobody enrolled: refused, and listed as pending.
+    A gateway of its own: of one address only a few strangers a minute are noted."""
+    shared = gateway()
     name = "stranger-" + tls
     device = ours(shared).issue(str(tmp_path), "x", name)
     line = refused(shared, device, tls, 46, "not in the register; enrol it")

@@ -477,6 +477,31 @@ an_answer_not_taken_meets_the_deadline(void **state)
 	daemon_stop(&d);
 }
 
+/* The program ends when the server is closed: nobody may hold that up. */
+static void
+an_answer_not_taken_does_not_delay_the_end(void **state)
+{
+	struct ctl_limits limits = ctl_limits_default;
+	struct buf request = request_of("command: big\nsize: 8000000\n");
+	struct daemon d;
+	uint64_t start;
+	char first;
+	int fd;
+
+	(void)state;
+	limits.answer_ms = 4 * WAIT_MS;
+	limits.stop_ms = 30;
+	daemon_start(&d, &limits);
+	fd = connect_raw(d.path);
+	send_raw(fd, buf_span(&request).ptr, buf_len(&request));
+	assert_int_equal(read(fd, &first, 1), 1); /* now the answer is under way */
+	start = uv_hrtime();
+	daemon_stop(&d);
+	assert_true(uv_hrtime() - start < WAIT_MS * UINT64_C(1000000));
+	close(fd);
+	buf_release(&request);
+}
+
 static void
 long_answers_pass_and_too_long_ones_are_refused(void **state)
 {
@@ -866,6 +891,7 @@ main(void)
 		cmocka_unit_test(requests_may_queue),
 		cmocka_unit_test(half_a_request_meets_the_deadline),
 		cmocka_unit_test(an_answer_not_taken_meets_the_deadline),
+		cmocka_unit_test(an_answer_not_taken_does_not_delay_the_end),
 		cmocka_unit_test(long_answers_pass_and_too_long_ones_are_refused),
 		cmocka_unit_test(clients_are_limited_with_places_for_root),
 		cmocka_unit_test(a_client_may_leave_before_its_answer),

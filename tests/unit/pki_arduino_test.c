@@ -70,7 +70,7 @@ write_for(const char *device, const char *ca, const char *broker)
 				       .issued = &issued,
 				       .ca_file = sample(ca),
 				       .names = &names,
-				       .broker = broker,
+				       .broker = broker != NULL ? broker : "gateway.local",
 				       .warn = warn,
 				       .arg = said };
 
@@ -180,6 +180,32 @@ certificate_ends_with_a_line_break(void **state)
 	assert_non_null(strstr(text, "\n-----END CERTIFICATE-----\n)\";\n"));
 }
 
+/* Left to choose, it takes what a radio module that knows no ".local" can find. */
+static void
+broker_is_found_by_the_board(void **state)
+{
+	static const struct {
+		const char *names[4];
+		const char *chosen;
+	} rows[] = {
+		{ { "host", "host.local", "192.168.1.10", "gw.example.org" }, "gw.example.org" },
+		{ { "host", "host.local", "127.0.0.1", "192.168.1.10" }, "192.168.1.10" },
+		{ { "host.local", "host", "fd00::2", "localhost" }, "host" },
+		{ { "localhost", "host.local", "::1", "*.example.org" }, "host.local" },
+	};
+	struct arduino_input input = { .device = "mymkr", .issued = &issued,
+				       .ca_file = sample("ca.crt") };
+	char expected[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		input.names = &(struct pki_names){ rows[i].names, 4, NULL, 0 };
+		snprintf(expected, sizeof expected, "#define SECRET_BROKER \"%s\"", rows[i].chosen);
+		assert_int_equal(arduino_write(folder, &input, why), 0);
+		assert_non_null(strstr(text_of(in("arduino_secrets.h")), expected));
+	}
+}
+
 static void
 broker_is_a_name_of_the_gateway(void **state)
 {
@@ -219,6 +245,7 @@ port_and_slot_are_told(void **state)
 	struct arduino_input input = { .device = "mymkr",
 				       .issued = &issued,
 				       .names = &names,
+				       .broker = "gateway.local",
 				       .port = 18883,
 				       .slot = 2,
 				       .ca_file = sample("ca.crt") };
@@ -308,6 +335,7 @@ main(void)
 		T(files_are_as_the_samples),
 		T(rsa_ca_has_an_anchor_too),
 		T(certificate_ends_with_a_line_break),
+		T(broker_is_found_by_the_board),
 		T(broker_is_a_name_of_the_gateway),
 		T(port_and_slot_are_told),
 		T(names_stay_inside_their_comment),

@@ -143,6 +143,16 @@ kept_sessions_remember(void **state)
 		  { DEVICE, "82{0001<'+/x'>00}", "82{0001<'broadcast/x'>01<'reply/dev/x'>00}", NULL },
 		  { BROKER, "90{0001 01 00}", NULL, "90{0001 00}" },
 		  { DEVICE, "A2{0002<'+/x'>}", "A2{0002<'reply/dev/x'>}", NULL }) },
+		{ .name = "written when it changes", .kept = kept, .store = "load dev 0;put all/x 2;",
+		  .talk = TALK({ DEVICE, "10{<'MQTT'>04 00 003c<'c1'>}", NULL, NULL },
+		  { OPEN, NULL, "10{<'MQTT'>04 80 003c<'dev'><'dev'>}", NULL },
+		  { BROKER, "20 02 01 00", NULL, "20 02 01 00" },
+		  { DEVICE, "82{0001<'all/x'>01}", "82{0001<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0001 01}", NULL, "90{0001 01}" },
+		  { DEVICE, "82{0002<'all/x'>02}", "82{0002<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0002 01}", NULL, "90{0002 01}" },
+		  { DEVICE, "82{0003<'all/x'>02}", "82{0003<'broadcast/x'>01}", NULL },
+		  { BROKER, "90{0003 01}", NULL, "90{0003 01}" }) },
 		{ .name = "5.0, until DISCONNECT", .kept = kept, .store = "load dev 0;clear dev 0;",
 		  .talk = TALK({ DEVICE, "10{<'MQTT'>05 00 003c{11 0000003C}<'c1'>}", NULL, NULL },
 		  { OPEN, NULL, "10{<'MQTT'>05 80 003c{11 0000003C}<'dev'><'dev'>}", NULL },
@@ -155,6 +165,77 @@ kept_sessions_remember(void **state)
 	talk_play_all(scenes, COUNT_OF(scenes));
 }
 
+/*
+ * Each filter of this UNSUBSCRIBE makes the relay subscribe again for what is
+ * left, and each of those takes an identifier and waits for an answer.
+ */
+static void
+one_unsubscribe_has_bounded_effects(void **state)
+{
+	enum { COPIES = 1100, BODY = 2 + 3 * COPIES };
+	const struct scene scene = {
+		.name = "bounded", .limits = { .subscriptions = 2000, .packet_memory = 65536 }
+	};
+	uint8_t packet[3 + BODY];
+	struct writer w = writer_of(packet, sizeof packet);
+	struct talker t;
+
+	(void)state;
+	write_u8(&w, MQTT_UNSUBSCRIBE << 4 | 2);
+	write_varint(&w, BODY);
+	write_u16(&w, 2);
+	for (unsigned i = 0; i < COPIES; i++) {
+		write_block(&w, span_str("#"));
+	}
+	assert_false(w.bad);
+	talk_start(&t, &scene);
+	talk_feed(&t, DEVICE, span_of("\x10\x0e\0\4MQTT\4\2\0\x3c\0\2c1", 16));
+	talk_do(&t, OPEN);
+	talk_feed(&t, BROKER, span_of("\x20\2\0\0", 4));
+	talk_feed(&t, DEVICE, span_of("\x82\x0e\0\1\0\5all/#\0\0\1#\1", 16));
+	talk_feed(&t, BROKER, span_of("\x90\6\0\1\0\1\1\1", 8));
+	assert_int_equal(relay_phase(t.relay), RELAY_LIVE);
+	talk_feed(&t, DEVICE, writer_span(&w));
+	assert_int_equal(relay_phase(t.relay), RELAY_OVER);
+	assert_int_equal(relay_ending(t.relay).reason, MQTT_PACKET_TOO_LARGE);
+	talk_stop(&t);
+}
+
+/* Few filters, but of the greatest length. */
+static void
+filters_have_bounded_memory(void **state)
+{
+	enum { LONG = 40000, BODY = 2 + 2 + LONG + 1 };
+	const struct scene scene = {
+		.name = "bounded", .limits = { .subscriptions = 8, .packet_memory = 65536 }
+	};
+	static uint8_t packet[4 + BODY];
+	struct talker t;
+
+	(void)state;
+	talk_start(&t, &scene);
+	talk_feed(&t, DEVICE, span_of("\x10\x0e\0\4MQTT\4\2\0\x3c\0\2c1", 16));
+	talk_do(&t, OPEN);
+	talk_feed(&t, BROKER, span_of("\x20\2\0\0", 4));
+	for (unsigned i = 0; i < 2; i++) {
+		struct writer w = writer_of(packet, sizeof packet);
+		static uint8_t filter[LONG] = "all/";
+
+		memset(filter + 4, 'a' + (int)i, sizeof filter - 4);
+		write_u8(&w, MQTT_SUBSCRIBE << 4 | 2);
+		write_varint(&w, BODY);
+		write_u16(&w, (uint16_t)(i + 1));
+		write_block(&w, span_of(filter, sizeof filter));
+		write_u8(&w, 0);
+		talk_forget(&t);
+		talk_feed(&t, DEVICE, writer_span(&w));
+		assert_int_equal(t.to_broker.len > LONG, i == 0);
+	}
+	assert_int_equal(t.to_device.len, 5);
+	assert_memory_equal(t.to_device.bytes, "\x90\3\0\2\x80", 5);
+	talk_stop(&t);
+}
+
 int
 main(void)
 {
@@ -162,6 +243,8 @@ main(void)
 		cmocka_unit_test(subscriptions_are_folded),
 		cmocka_unit_test(broker_filters_have_owners),
 		cmocka_unit_test(kept_sessions_remember),
+		cmocka_unit_test(one_unsubscribe_has_bounded_effects),
+		cmocka_unit_test(filters_have_bounded_memory),
 	};
 
 	return cmocka_run_group_tests_name("relay subscribe", tests, NULL, NULL);
