@@ -40,8 +40,7 @@ static const struct doctor_check checks[] = {
 	{ "files.pki", "pki folder", DOCTOR_CONF, doctor_files_pki },
 	{ "files.register", "register", DOCTOR_CONF, doctor_files_register },
 	{ "daemon.running", "gatewayd", 0, doctor_daemon_running },
-	{ "daemon.configuration", "its configuration", DOCTOR_DAEMON,
-	  doctor_daemon_configuration },
+	{ "daemon.configuration", "its configuration", DOCTOR_DAEMON, doctor_daemon_configuration },
 	{ "daemon.socket", "control socket", DOCTOR_CONF, doctor_daemon_socket },
 	{ "daemon.limits", "open files", DOCTOR_CONF | DOCTOR_DAEMON, doctor_daemon_limits },
 	{ "network.ports", "listeners", DOCTOR_CONF, doctor_network_ports },
@@ -50,8 +49,7 @@ static const struct doctor_check checks[] = {
 	{ "broker.connection", "broker", DOCTOR_CONF, doctor_broker_connection },
 	{ "broker.version", "broker version", DOCTOR_CONF, doctor_broker_version },
 	{ "broker.settings", "broker settings", DOCTOR_CONF, doctor_broker_settings },
-	{ "devices.admission", "devices", DOCTOR_CONF | DOCTOR_REGISTER,
-	  doctor_devices_admission },
+	{ "devices.admission", "devices", DOCTOR_CONF | DOCTOR_REGISTER, doctor_devices_admission },
 	{ "devices.dates", "their certificates", DOCTOR_REGISTER, doctor_devices_dates },
 };
 #define CHECKS (sizeof checks / sizeof checks[0])
@@ -100,9 +98,9 @@ doctor_remedy(struct doctor *d, const char *format, ...)
 static void
 ask_daemon(struct doctor *d)
 {
-	const char *path = d->cli->socket != NULL ? d->cli->socket :
-	                   d->conf != NULL        ? d->conf->gateway.control_socket :
-	                                            GATEWAY_RUNDIR "/control.sock";
+	const char *path = d->cli->socket != NULL ? d->cli->socket
+			   : d->conf != NULL      ? d->conf->gateway.control_socket
+						  : GATEWAY_RUNDIR "/control.sock";
 	struct ctl_client *client;
 	int r = ctl_connect(path, &client, d->daemon_why);
 
@@ -133,13 +131,10 @@ gather(struct doctor *d)
 	if (d->conf == NULL) {
 		return;
 	}
-	if (pki_profiles_read(d->conf->tls.certificate, &d->gateway, &d->gateway_count,
-	                      d->gateway_why) != 0) {
-		d->gateway = NULL;
-	}
-	if (pki_profiles_read(d->conf->tls.ca, &d->ca, &d->ca_count, d->ca_why) != 0) {
-		d->ca = NULL;
-	}
+	/* Both lists stay NULL on failure. */
+	d->gateway_code = pki_profiles_read(d->conf->tls.certificate, &d->gateway,
+					    &d->gateway_count, d->gateway_why);
+	d->ca_code = pki_profiles_read(d->conf->tls.ca, &d->ca, &d->ca_count, d->ca_why);
 	open_register(d);
 }
 
@@ -257,7 +252,7 @@ print_row(FILE *out, const struct doc *row)
 	char *remedy = text_escape(doc_get_text(row, "remedy", ""), 0);
 
 	fprintf(out, "%-8s  %-19s  %s\n", doc_get_text(row, "status", ""),
-	        doc_get_text(row, "title", ""), sentence != NULL ? sentence : "");
+		doc_get_text(row, "title", ""), sentence != NULL ? sentence : "");
 	if (remedy != NULL && remedy[0] != '\0') {
 		fprintf(out, "%31s-> %s\n", "", remedy);
 	}
@@ -274,8 +269,8 @@ print_report(FILE *out, const struct doc *doc)
 		print_row(out, doc_at(list, i));
 	}
 	fprintf(out, "\n%d ok, %d warnings, %d faults, %d not checked\n",
-	        (int)doc_get_int(counts, "ok", 0), (int)doc_get_int(counts, "warning", 0),
-	        (int)doc_get_int(counts, "fault", 0), (int)doc_get_int(counts, "skipped", 0));
+		(int)doc_get_int(counts, "ok", 0), (int)doc_get_int(counts, "warning", 0),
+		(int)doc_get_int(counts, "fault", 0), (int)doc_get_int(counts, "skipped", 0));
 }
 
 int

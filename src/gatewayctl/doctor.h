@@ -19,6 +19,7 @@
  * remedy only where there is one. root: a folder in front of /etc, /run and
  * /usr, "" except in tests. 0, ERR_NOT_FOUND (no such check), -ENOMEM.
  */
-int doctor_examine(struct cli *cli, const char *only, const char *root, struct doc **out) MUST_CHECK;
+int doctor_examine(struct cli *cli, const char *only, const char *root,
+		   struct doc **out) MUST_CHECK;
 
 #endif

@@ -42,26 +42,36 @@ say_unreachable(struct doctor *d, const char *place, int code)
 			doctor_ok(d, "gatewayd reaches %s; you may not.", place);
 		} else {
 			doctor_skip(d, "Not checked: you may not open %s.", place);
-			doctor_remedy(d, "Run the doctor as root. The user of gatewayd must be in the group "
-			                 "of that socket, normally mosquitto.");
+			doctor_remedy(
+				d,
+				"Run the doctor as root. The user of gatewayd must be in the group "
+				"of that socket, normally mosquitto.");
 		}
 	} else if (code == -ENOENT) {
-		doctor_fault(d, "There is no socket %s: Mosquitto does not run, or has no listener there.",
-		             place);
-		doctor_remedy(d, "In /etc/mosquitto/conf.d: \"listener 0 %s\" and \"allow_anonymous true\"; "
-		                 "then systemctl restart mosquitto", place);
+		doctor_fault(
+			d,
+			"There is no socket %s: Mosquitto does not run, or has no listener there.",
+			place);
+		doctor_remedy(
+			d,
+			"In /etc/mosquitto/conf.d: \"listener 0 %s\" and \"allow_anonymous true\"; "
+			"then systemctl restart mosquitto",
+			place);
 	} else if (code == -ECONNREFUSED) {
 		doctor_fault(d, "Nobody listens at %s%s.", place,
-		             d->conf->upstream.path != NULL ? ": a broker that was killed left it" : "");
+			     d->conf->upstream.path != NULL ? ": a broker that was killed left it"
+							    : "");
 		doctor_remedy(d, "systemctl start mosquitto");
 	} else if (code == ERR_TIMEOUT) {
-		doctor_fault(d, "%s is open, but no answer to CONNECT came in time: is it MQTT?", place);
+		doctor_fault(d, "%s is open, but no answer to CONNECT came in time: is it MQTT?",
+			     place);
 		doctor_remedy(d, "Look at upstream.path or upstream.address and port.");
 	} else if (code == ERR_CLOSED || code == -ECONNRESET) {
 		doctor_fault(d, "The broker at %s closed the connection without an answer.", place);
-		doctor_remedy(d, "Its log says why: journalctl -u mosquitto; a TLS listener is not for "
-		                 "the gateway.");
-	} else if (code == ERR_MALFORMED || code == ERR_PROTOCOL) {
+		doctor_remedy(
+			d, "Its log says why: journalctl -u mosquitto; a TLS listener is not for "
+			   "the gateway.");
+	} else if (code == ERR_MALFORMED || code == ERR_PROTOCOL || code == ERR_LIMIT) {
 		doctor_fault(d, "What answers at %s does not speak MQTT.", place);
 		doctor_remedy(d, "Look at upstream.path or upstream.address and port.");
 	} else {
@@ -73,17 +83,21 @@ say_unreachable(struct doctor *d, const char *place, int code)
 static void
 say_refused(struct doctor *d, const char *place, unsigned code)
 {
-	static const char *const words[] = { "", "it does not speak MQTT 3.1.1",
-		"it does not like the client identifier", "it is not available",
-		"bad user name or password", "not authorized" };
+	static const char *const words[] = { "",
+					     "it does not speak MQTT 3.1.1",
+					     "it does not like the client identifier",
+					     "it is not available",
+					     "bad user name or password",
+					     "not authorized" };
 
-	doctor_fault(d, "The broker at %s refuses a device's identity as user name%s: %s (CONNACK %u).",
-	             place, d->conf->upstream.password == NULL ? " without password" : "",
-	             code < sizeof words / sizeof words[0] ? words[code] : "unknown code", code);
+	doctor_fault(
+		d, "The broker at %s refuses a device's identity as user name%s: %s (CONNACK %u).",
+		place, d->conf->upstream.password == NULL ? " without password" : "",
+		code < sizeof words / sizeof words[0] ? words[code] : "unknown code", code);
 	if (code == MQTT_RETURN_CREDENTIALS || code == MQTT_RETURN_NOT_AUTHORIZED) {
 		doctor_remedy(d, "The gateway's listener needs \"allow_anonymous true\" and no "
-		                 "password_file; for other listeners to keep theirs, "
-		                 "\"per_listener_settings true\" must be Mosquitto's first line.");
+				 "password_file; for other listeners to keep theirs, "
+				 "\"per_listener_settings true\" must be Mosquitto's first line.");
 	} else {
 		doctor_remedy(d, "journalctl -u mosquitto says more.");
 	}
@@ -102,10 +116,11 @@ doctor_broker_connection(struct doctor *d)
 	} else if (probe->connack != MQTT_RETURN_ACCEPTED) {
 		say_refused(d, place, probe->connack);
 	} else if (strcmp(doc_get_text(seen, "state", ""), "away") == 0) {
-		doctor_fault(d, "The doctor reaches the broker at %s, gatewayd does not: %s.", place,
-		             doc_get_text(seen, "last_error", ""));
-		doctor_remedy(d, "The user of gatewayd must be in the group of that socket: see the "
-		                 "unit's SupplementaryGroups.");
+		doctor_fault(d, "The doctor reaches the broker at %s, gatewayd does not: %s.",
+			     place, doc_get_text(seen, "last_error", ""));
+		doctor_remedy(d,
+			      "The user of gatewayd must be in the group of that socket: see the "
+			      "unit's SupplementaryGroups.");
 	} else {
 		doctor_ok(d, "%s accepts a device's identity as user name.", place);
 	}
@@ -121,7 +136,8 @@ doctor_broker_version(struct doctor *d)
 	const char *version = ask_broker(d)->version;
 
 	if (version[0] == '\0') {
-		doctor_skip(d, "Not checked: the broker does not tell its version in $SYS/broker/version.");
+		doctor_skip(d, "Not checked: the broker does not tell its version in "
+			       "$SYS/broker/version.");
 		return;
 	}
 	if (sscanf(version, "mosquitto version %3u.%3u.%3u", &major, &minor, &patch) != 3) {
@@ -131,18 +147,21 @@ doctor_broker_version(struct doctor *d)
 	number = major * 1000000 + minor * 1000 + patch;
 	doctor_mosquitto_read(d, &files);
 	if (number < 2000000) {
-		doctor_warn(d, "%s: unix sockets and other things that the gateway uses came with 2.0.",
-		            version);
+		doctor_warn(
+			d, "%s: unix sockets and other things that the gateway uses came with 2.0.",
+			version);
 		doctor_remedy(d, "Install Mosquitto 2.0.16 or later.");
 	} else if (number < 2000016) {
 		doctor_warn(d, "%s loses retained $SYS values after a minute (repaired in 2.0.16).",
-		            version);
+			    version);
 		doctor_remedy(d, "Harmless for devices; for monitoring, install 2.0.16 or later.");
 	}
 	if (number >= 2000000 && number < 2000019 && files.bridge_remap) {
-		doctor_warn(d, "%s has a bridge that remaps topics: the remote broker can crash it "
-		               "(CVE-2024-3935, repaired in 2.0.19 and perhaps in your distribution's "
-		               "package).", version);
+		doctor_warn(d,
+			    "%s has a bridge that remaps topics: the remote broker can crash it "
+			    "(CVE-2024-3935, repaired in 2.0.19 and perhaps in your distribution's "
+			    "package).",
+			    version);
 		doctor_remedy(d, "Update Mosquitto, or take remapping out of the bridge.");
 	}
 	if (!d->said) {
@@ -161,22 +180,28 @@ doctor_broker_settings(struct doctor *d)
 	doctor_mosquitto_read(d, &files);
 	if (!files.readable || !files.ours) {
 		doctor_skip(d, "Not checked: /etc/mosquitto %s.",
-		            files.readable ? "does not configure the listener that the gateway uses" :
-		                             "cannot be read whole");
+			    files.readable ? "does not configure the listener that the gateway uses"
+					   : "cannot be read whole");
 		if (tcp) {
-			doctor_remedy(d, "With TCP upstream, \"set_tcp_nodelay true\" saves 40 ms now and "
-			                 "then.");
+			doctor_remedy(
+				d,
+				"With TCP upstream, \"set_tcp_nodelay true\" saves 40 ms now and "
+				"then.");
 		}
 		return;
 	}
 	if (!files.persistence) {
-		doctor_warn(d, "Mosquitto has no \"persistence true\": sessions and messages with QoS 1 and "
-		               "2 are lost when it restarts.");
-		doctor_remedy(d, "\"persistence true\" and \"persistence_location\" in mosquitto.conf");
+		doctor_warn(d, "Mosquitto has no \"persistence true\": sessions and messages with "
+			       "QoS 1 and "
+			       "2 are lost when it restarts.");
+		doctor_remedy(
+			d, "\"persistence true\" and \"persistence_location\" in mosquitto.conf");
 	}
 	if (tcp && !files.nodelay) {
-		doctor_warn(d, "Mosquitto has no \"set_tcp_nodelay true\": over TCP, answers wait up to "
-		               "40 ms.");
+		doctor_warn(
+			d,
+			"Mosquitto has no \"set_tcp_nodelay true\": over TCP, answers wait up to "
+			"40 ms.");
 		doctor_remedy(d, "Set it, or use a unix socket (upstream.path).");
 	}
 	if (!d->said) {

@@ -17,12 +17,13 @@ doctor_daemon_running(struct doctor *d)
 
 	if (d->status != NULL) {
 		doctor_ok(d, "gatewayd %s, process %d, since %s.",
-		          doc_get_text(d->status, "version", "?"),
-		          (int)doc_get_int(d->status, "pid", 0),
-		          text_time(doc_get_int(d->status, "started", 0), since));
+			  doc_get_text(d->status, "version", "?"),
+			  (int)doc_get_int(d->status, "pid", 0),
+			  text_time(doc_get_int(d->status, "started", 0), since));
 	} else if (d->daemon_code == -EACCES || d->daemon_code == -EPERM) {
 		doctor_skip(d, "%s", d->daemon_why);
-		doctor_remedy(d, "Run the doctor as root, or join the group of the control socket.");
+		doctor_remedy(d,
+			      "Run the doctor as root, or join the group of the control socket.");
 	} else {
 		doctor_warn(d, "%s", d->daemon_why);
 		doctor_remedy(d, "If it does not start: journalctl -u gatewayd");
@@ -37,8 +38,7 @@ same_file(const char *a, const char *b)
 {
 	struct stat x, y;
 
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static bool
@@ -67,7 +67,7 @@ doctor_daemon_configuration(struct doctor *d)
 	}
 	if (d->conf != NULL) {
 		const char *files[] = { d->conf->tls.certificate, d->conf->tls.key, d->conf->tls.ca,
-			                d->conf->tls.crl };
+					d->conf->tls.crl };
 
 		for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 			if (is_newer(files[i], read_at)) {
@@ -76,8 +76,10 @@ doctor_daemon_configuration(struct doctor *d)
 		}
 	}
 	if (names.count > 0) {
-		doctor_warn(d, "Changed since gatewayd started, and in force only if it was reloaded "
-		               "meanwhile: %s.", doctor_names_text(&names));
+		doctor_warn(d,
+			    "Changed since gatewayd started, and in force only if it was reloaded "
+			    "meanwhile: %s.",
+			    doctor_names_text(&names));
 		doctor_remedy(d, "gatewayctl reload");
 	} else {
 		doctor_ok(d, "gatewayd uses %s as it is.", own);
@@ -89,7 +91,8 @@ doctor_daemon_configuration(struct doctor *d)
 void
 doctor_daemon_socket(struct doctor *d)
 {
-	const char *path = d->cli->socket != NULL ? d->cli->socket : d->conf->gateway.control_socket;
+	const char *path =
+		d->cli->socket != NULL ? d->cli->socket : d->conf->gateway.control_socket;
 	char mode[64];
 	struct stat st;
 
@@ -106,7 +109,8 @@ doctor_daemon_socket(struct doctor *d)
 		doctor_fault(d, "%s is in the way of the control socket.", path);
 		doctor_remedy(d, "Move it away, or set gateway.control_socket.");
 	} else if ((st.st_mode & 07) != 0) {
-		doctor_fault(d, "Everybody on this host may command gatewayd: %s (%s).", path, mode);
+		doctor_fault(d, "Everybody on this host may command gatewayd: %s (%s).", path,
+			     mode);
 		doctor_remedy(d, "chmod 0660 %s, and find out who changed it.", path);
 	} else {
 		doctor_ok(d, "%s (%s).", path, mode);
@@ -146,8 +150,11 @@ doctor_daemon_limits(struct doctor *d)
 		doctor_skip(d, "Not checked: the limits of gatewayd cannot be read.");
 		doctor_remedy(d, "Run the doctor as root.");
 	} else if (have < need) {
-		doctor_warn(d, "gatewayd may open %" PRIu64 " files; limits.connections = %u needs %" PRIu64
-		               " (two sockets per device).", have, d->conf->limits.connections, need);
+		doctor_warn(d,
+			    "gatewayd may open %" PRIu64
+			    " files; limits.connections = %u needs %" PRIu64
+			    " (two sockets per device).",
+			    have, d->conf->limits.connections, need);
 		doctor_remedy(d, "systemctl edit gatewayd: [Service] LimitNOFILE=%" PRIu64, need);
 	} else {
 		doctor_ok(d, "Enough for %u devices.", d->conf->limits.connections);

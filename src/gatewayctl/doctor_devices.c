@@ -16,7 +16,6 @@ count_device(void *owner, const struct reg_device *device)
 	struct census *c = owner;
 
 	c->enrolled += device->state == REG_ENROLLED;
-	c->pending += device->state == REG_PENDING;
 	if (device->state != REG_ENROLLED || device->not_after == 0) {
 		return 0;
 	}
@@ -31,8 +30,11 @@ count_device(void *owner, const struct reg_device *device)
 static bool
 take_census(struct doctor *d, struct census *c)
 {
-	*c = (struct census){ .now = clock_wall() };
-	if (reg_each(d->reg, count_device, c) != 0) {
+	int strangers = reg_stranger_count(d->reg);
+
+	*c = (struct census){ .now = clock_wall(),
+			      .pending = strangers > 0 ? (unsigned)strangers : 0 };
+	if (strangers < 0 || reg_each(d->reg, count_device, c) != 0) {
 		doctor_fault(d, "The register cannot be read: %s.", reg_error(d->reg));
 		return false;
 	}
@@ -69,7 +71,7 @@ doctor_devices_dates(struct doctor *d)
 	}
 	if (c.soon.count > 0) {
 		doctor_warn(d, "Certificates that expire within 30 days: %s.",
-		            doctor_names_text(&c.soon));
+			    doctor_names_text(&c.soon));
 		doctor_remedy(d, "Enrol these devices again with the same key.");
 	}
 	if (!d->said) {

@@ -20,6 +20,11 @@ doctor_certificate_file(struct doctor *d)
 {
 	const char *file = d->conf->tls.certificate;
 
+	if (d->gateway_code == -EACCES) {
+		doctor_skip(d, "%s", d->gateway_why);
+		doctor_remedy(d, "Run the doctor as root.");
+		return;
+	}
 	if (d->gateway == NULL) {
 		doctor_fault(d, "%s", d->gateway_why);
 		doctor_remedy(d, "Make one with gatewayctl init, or set tls.certificate.");
@@ -28,9 +33,10 @@ doctor_certificate_file(struct doctor *d)
 	doctor_ok(d, "%s is for %.*s.", file, SPAN_ARG(d->gateway->cert->subject));
 	if (d->gateway_count > 1) {
 		doctor_warn(d, "%s holds %zu certificates; boards are sent the first only.", file,
-		            d->gateway_count);
-		doctor_remedy(d, "Issue the gateway's certificate directly from the CA that devices "
-		                 "know.");
+			    d->gateway_count);
+		doctor_remedy(d,
+			      "Issue the gateway's certificate directly from the CA that devices "
+			      "know.");
 	}
 }
 
@@ -44,13 +50,13 @@ check_key_mode(struct doctor *d, const char *file, const struct stat *st)
 	if ((st->st_mode & 07) != 0) {
 		doctor_fault(d, "Everybody on this host can use the key %s (%s).", file, mode);
 		doctor_remedy(d, "chmod o= %s, and make a new key if others may have read it.",
-		              file);
+			      file);
 	} else if ((st->st_mode & 020) != 0) {
 		doctor_warn(d, "A whole group can replace the key %s (%s).", file, mode);
 		doctor_remedy(d, "chmod 0640 %s", file);
 	} else if (d->user_known && !doctor_user_may(&d->user, st, 4)) {
 		doctor_fault(d, "The user %s of gatewayd cannot read the key %s (%s).",
-		             d->user.name, file, mode);
+			     d->user.name, file, mode);
 		doctor_remedy(d, "chgrp gateway %s && chmod 0640 %s", file, file);
 	}
 }
@@ -80,8 +86,10 @@ doctor_certificate_key(struct doctor *d)
 		doctor_remedy(d, "Run the doctor as root.");
 	} else if (r != 0 && r != ERR_DENIED) { /* expired: see the dates */
 		doctor_fault(d, "%s", why);
-		doctor_remedy(d, "Put the key that belongs to the certificate at %s, or move both "
-		                 "away and run gatewayctl init.", file);
+		doctor_remedy(d,
+			      "Put the key that belongs to the certificate at %s, or move both "
+			      "away and run gatewayctl init.",
+			      file);
 	} else if (!d->said && d->gateway != NULL) {
 		doctor_ok(d, "%s belongs to the certificate.", file);
 	} else if (!d->said) {
@@ -101,23 +109,26 @@ doctor_certificate_dates(struct doctor *d)
 	text_date(cert->not_after, until);
 	text_date(now, today);
 	if (cert->not_after < now) {
-		doctor_fault(d, "%s expired on %s; it is %s now. Every device refuses it.", file, until,
-		             today);
+		doctor_fault(d, "%s expired on %s; it is %s now. Every device refuses it.", file,
+			     until, today);
 		doctor_remedy(d, RENEW);
 	} else if (cert->not_before > now) {
 		doctor_fault(d, "%s is not valid before %s; it is %s now.", file, from, today);
 		doctor_remedy(d, "Set the clock of this host, or issue the certificate again.");
 	} else if (cert->not_after < now + DOCTOR_SOON) {
 		doctor_warn(d, "%s expires on %s, in %" PRId64 " days.", file, until,
-		            (cert->not_after - now) / DOCTOR_DAY);
+			    (cert->not_after - now) / DOCTOR_DAY);
 		doctor_remedy(d, RENEW);
 	} else if (cert->not_before > 0) {
-		doctor_warn(d, "%s begins on %s: a board that has no time yet believes in 1970 and "
-		               "refuses it.", file, from);
+		doctor_warn(d,
+			    "%s begins on %s: a board that has no time yet believes in 1970 and "
+			    "refuses it.",
+			    file, from);
 		doctor_remedy(d, "Harmless when every board waits for its time; a certificate by "
-		                 "gatewayctl init begins in 1970.");
+				 "gatewayctl init begins in 1970.");
 	} else {
-		doctor_ok(d, "Valid until %s, from 1970 on: boards without a clock accept it.", until);
+		doctor_ok(d, "Valid until %s, from 1970 on: boards without a clock accept it.",
+			  until);
 	}
 }
 
@@ -126,21 +137,33 @@ doctor_certificate_type(struct doctor *d)
 {
 	const struct pki_profile *p = d->gateway;
 
-	if (p->key_rsa || !p->key_p256) {
-		doctor_fault(d, "The gateway's key is %.*s; boards with a crypto chip verify EC P-256 "
-		                "only.", SPAN_ARG(p->cert->key_type));
+	if (p->key_rsa) {
+		doctor_warn(
+			d,
+			"The gateway's key is %.*s: boards verify with it in software, which takes "
+			"them long, and clients made for EC only refuse it.",
+			SPAN_ARG(p->cert->key_type));
 		doctor_remedy(d, "Move %s and its certificate away, then gatewayctl init.",
-		              d->conf->tls.key);
+			      d->conf->tls.key);
+	} else if (!p->key_p256) {
+		doctor_fault(d,
+			     "The gateway's key is %.*s; boards with a crypto chip verify EC P-256 "
+			     "only.",
+			     SPAN_ARG(p->cert->key_type));
+		doctor_remedy(d, "Move %s and its certificate away, then gatewayctl init.",
+			      d->conf->tls.key);
 	}
 	if (p->cert->version != 3) {
-		doctor_warn(d, "The gateway's certificate has version %d, without extensions: openssl "
-		               "x509 -req makes such ones when no extension file is given.",
-		            p->cert->version);
+		doctor_warn(d,
+			    "The gateway's certificate has version %d, without extensions: openssl "
+			    "x509 -req makes such ones when no extension file is given.",
+			    p->cert->version);
 		doctor_remedy(d, MAKE_ANEW);
 	}
 	if (p->ca) {
-		doctor_warn(d, "The gateway's certificate is marked as a CA: whoever gets its key can "
-		               "issue others.");
+		doctor_warn(d,
+			    "The gateway's certificate is marked as a CA: whoever gets its key can "
+			    "issue others.");
 		doctor_remedy(d, MAKE_ANEW);
 	}
 	if (!d->said) {
@@ -153,18 +176,22 @@ doctor_certificate_signature(struct doctor *d)
 {
 	const struct pki_profile *p = d->gateway;
 
-	if (p->signature_bits != 256) {
-		doctor_fault(d, "The gateway's certificate is signed with %s; boards with a crypto chip "
-		                "verify SHA-256 only%s.", p->signature,
-		             p->signature_bits == 160 ? ", and SHA-1 is refused by everybody" : "");
+	bool weak = p->signature_bits < 256;
+
+	if (weak || (!p->signature_rsa && p->signature_bits != 256)) {
+		doctor_fault(d, "The gateway's certificate is signed with %s; %s.", p->signature,
+			     weak ? "most clients refuse that as too weak"
+				  : "boards with a crypto chip verify SHA-256 only");
 		doctor_remedy(d, "Have it signed with SHA-256 (openssl: -sha256).");
 	} else if (p->signature_short) {
 		doctor_fault(d, "Both halves of the certificate's signature are short: the crypto "
-		                "chip's verifier fails on that (1 certificate in 65536).");
+				"chip's verifier fails on that (1 certificate in 65536).");
 		doctor_remedy(d, "Have it signed once more: gatewayctl init --name NAME.");
 	} else if (p->signature_rsa) {
-		doctor_warn(d, "The gateway's certificate is signed with %s: boards verify that in "
-		               "software, which takes them long.", p->signature);
+		doctor_warn(d,
+			    "The gateway's certificate is signed with %s: boards verify that in "
+			    "software, which takes them long.",
+			    p->signature);
 		doctor_remedy(d, "Use a CA with an EC P-256 key, as gatewayctl init makes it.");
 	} else {
 		doctor_ok(d, "%s.", p->signature);
@@ -177,13 +204,17 @@ doctor_certificate_usage(struct doctor *d)
 	const struct pki_profile *p = d->gateway;
 
 	if (p->has_key_usage && !p->digital_signature) {
-		doctor_fault(d, "keyUsage of the gateway's certificate lacks digitalSignature: no device "
-		                "can agree on a cipher with it.");
+		doctor_fault(
+			d,
+			"keyUsage of the gateway's certificate lacks digitalSignature: no device "
+			"can agree on a cipher with it.");
 		doctor_remedy(d, MAKE_ANEW);
 	}
 	if (!p->server_auth) {
-		doctor_fault(d, "extendedKeyUsage of the gateway's certificate lacks serverAuth: it looks "
-		                "like a device's certificate.");
+		doctor_fault(
+			d,
+			"extendedKeyUsage of the gateway's certificate lacks serverAuth: it looks "
+			"like a device's certificate.");
 		doctor_remedy(d, MAKE_ANEW);
 	}
 	if (!d->said) {
@@ -198,12 +229,15 @@ doctor_certificate_extensions(struct doctor *d)
 
 	if (p->extended_critical) {
 		doctor_fault(d, "extendedKeyUsage of the gateway's certificate is marked critical: "
-		                "boards refuse that (BearSSL error 57).");
-		doctor_remedy(d, "Issue it with extendedKeyUsage not critical; gatewayctl init does.");
+				"boards refuse that (BearSSL error 57).");
+		doctor_remedy(d,
+			      "Issue it with extendedKeyUsage not critical; gatewayctl init does.");
 	}
 	if (p->critical[0] != '\0') {
-		doctor_fault(d, "The extension %s of the gateway's certificate is marked critical: "
-		                "boards do not know it and refuse (BearSSL error 57).", p->critical);
+		doctor_fault(d,
+			     "The extension %s of the gateway's certificate is marked critical: "
+			     "boards do not know it and refuse (BearSSL error 57).",
+			     p->critical);
 		doctor_remedy(d, "Issue the certificate without it.");
 	}
 	if (!d->said) {
@@ -262,9 +296,11 @@ doctor_certificate_names(struct doctor *d)
 	struct doctor_names lost = { .count = 0 };
 
 	if (!p->has_names) {
-		doctor_warn(d, "The gateway's certificate has no subjectAltName, only the common name "
-		               "%.*s: boards that connect to exactly that accept it, most other "
-		               "clients do not.", SPAN_ARG(p->cert->cn));
+		doctor_warn(d,
+			    "The gateway's certificate has no subjectAltName, only the common name "
+			    "%.*s: boards that connect to exactly that accept it, most other "
+			    "clients do not.",
+			    SPAN_ARG(p->cert->cn));
 		doctor_remedy(d, MAKE_ANEW);
 		return;
 	}
@@ -281,8 +317,11 @@ doctor_certificate_names(struct doctor *d)
 	}
 	names_clear(&here);
 	if (lost.count > 0) {
-		doctor_warn(d, "This host is also called %s, which its certificate does not say: devices "
-		               "that connect to it by that refuse it.", doctor_names_text(&lost));
+		doctor_warn(
+			d,
+			"This host is also called %s, which its certificate does not say: devices "
+			"that connect to it by that refuse it.",
+			doctor_names_text(&lost));
 		doctor_remedy(d, "Add what devices use: gatewayctl init.");
 	} else {
 		doctor_ok(d, "It has every name and address of this host.");
@@ -306,14 +345,18 @@ doctor_certificate_addresses(struct doctor *d)
 		}
 	}
 	if (no_dns.count > 0) {
-		doctor_fault(d, "%s stands in the certificate as iPAddress only: boards compare an "
-		                "address as a host name and refuse it (BearSSL error 56).",
-		             doctor_names_text(&no_dns));
+		doctor_fault(d,
+			     "%s stands in the certificate as iPAddress only: boards compare an "
+			     "address as a host name and refuse it (BearSSL error 56).",
+			     doctor_names_text(&no_dns));
 		doctor_remedy(d, "Have it as dNSName too; gatewayctl init does.");
 	}
 	if (no_ip.count > 0) {
-		doctor_warn(d, "%s stands in the certificate as dNSName only: boards accept that, other "
-		               "clients look for an iPAddress.", doctor_names_text(&no_ip));
+		doctor_warn(
+			d,
+			"%s stands in the certificate as dNSName only: boards accept that, other "
+			"clients look for an iPAddress.",
+			doctor_names_text(&no_ip));
 		doctor_remedy(d, "Have it as iPAddress too; gatewayctl init does.");
 	}
 	if (!d->said && p->ip.count == 0) {
@@ -333,25 +376,34 @@ doctor_certificate_issuer(struct doctor *d)
 
 	for (size_t i = 0; i < d->ca_count; i++) {
 		if (span_eq(cert->subject, d->ca[i].cert->subject)) {
-			doctor_fault(d, "The gateway's certificate and its CA have the same subject, %.*s: "
-			                "clients take it for self-signed.", SPAN_ARG(cert->subject));
-			doctor_remedy(d, "Give the CA a name of its own, such as \"Home CA\", and issue the "
-			                 "certificate again.");
+			doctor_fault(
+				d,
+				"The gateway's certificate and its CA have the same subject, %.*s: "
+				"clients take it for self-signed.",
+				SPAN_ARG(cert->subject));
+			doctor_remedy(
+				d,
+				"Give the CA a name of its own, such as \"Home CA\", and issue the "
+				"certificate again.");
 			return;
 		}
 	}
 	if (r == ERR_CRYPTO) {
 		doctor_fault(d, "%s The CA was made anew.", why);
-		doctor_remedy(d, "Issue the gateway's certificate again: move it away, then gatewayctl "
-		                 "init.");
+		doctor_remedy(
+			d, "Issue the gateway's certificate again: move it away, then gatewayctl "
+			   "init.");
 	} else if (r == ERR_NOT_FOUND && cert->self_signed) {
 		doctor_fault(d, "The gateway's certificate is self-signed: no board can trust it.");
 		doctor_remedy(d, MAKE_ANEW);
 	} else if (r == ERR_NOT_FOUND) {
-		doctor_warn(d, "%s Its issuer is %.*s: boards with our gateway_trust_anchors.h refuse it.",
-		            why, SPAN_ARG(cert->issuer));
-		doctor_remedy(d, "Right only for a public certificate that boards trust without that "
-		                 "file.");
+		doctor_warn(
+			d,
+			"%s Its issuer is %.*s: boards with our gateway_trust_anchors.h refuse it.",
+			why, SPAN_ARG(cert->issuer));
+		doctor_remedy(d,
+			      "Right only for a public certificate that boards trust without that "
+			      "file.");
 	} else if (r != 0) {
 		doctor_fault(d, "%s", why);
 	} else {

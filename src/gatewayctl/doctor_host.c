@@ -15,7 +15,7 @@
 
 static void
 take_fault(void *owner, const char *file, int line, const char *key, const char *sentence,
-           bool warning)
+	   bool warning)
 {
 	struct doctor *d = owner;
 	char at[16] = "";
@@ -24,7 +24,7 @@ take_fault(void *owner, const char *file, int line, const char *key, const char 
 		snprintf(at, sizeof at, ":%d", line);
 	}
 	doctor_say(d, warning ? DOCTOR_WARNING : DOCTOR_FAULT, "%s%s: %s%s%s", file, at, key,
-	           key[0] != '\0' ? ": " : "", sentence);
+		   key[0] != '\0' ? ": " : "", sentence);
 }
 
 void
@@ -38,7 +38,7 @@ doctor_configuration(struct doctor *d)
 	} else if (d->cli->file == NULL && access(file, F_OK) < 0 && errno == ENOENT) {
 		r = conf_default(&d->cli->conf);
 		doctor_say(d, r == 0 ? DOCTOR_OK : DOCTOR_FAULT,
-		           "There is no %s: every key has its default.", file);
+			   "There is no %s: every key has its default.", file);
 	} else {
 		r = conf_load(file, false, take_fault, d, &d->cli->conf);
 		if (r != 0 && d->count[DOCTOR_FAULT] == 0) {
@@ -83,13 +83,22 @@ doctor_clock_time(struct doctor *d)
 		newest.at = 0;
 	}
 	if (now < EARLIEST) {
-		doctor_fault(d, "The clock of this host says %s, which cannot be: certificates are "
-		                "refused as not yet valid.", now > 0 ? text : "1970");
-		doctor_remedy(d, "Set the clock, and keep it by a time server: timedatectl set-ntp true.");
+		doctor_fault(d,
+			     "The clock of this host says %s, which cannot be: certificates are "
+			     "refused as not yet valid.",
+			     now > 0 ? text : "1970");
+		doctor_remedy(
+			d,
+			"Set the clock, and keep it by a time server: timedatectl set-ntp true.");
 	} else if (newest.at > now + 60) {
-		doctor_fault(d, "The clock of this host says %s, but %s was enrolled at %s: it has gone "
-		                "back.", text, newest.name, text_time(newest.at, then));
-		doctor_remedy(d, "Set the clock, and keep it by a time server: timedatectl set-ntp true.");
+		doctor_fault(
+			d,
+			"The clock of this host says %s, but %s was enrolled at %s: it has gone "
+			"back.",
+			text, newest.name, text_time(newest.at, then));
+		doctor_remedy(
+			d,
+			"Set the clock, and keep it by a time server: timedatectl set-ntp true.");
 	} else {
 		doctor_ok(d, "%s.", text);
 	}
@@ -103,11 +112,12 @@ doctor_clock_sync(struct doctor *d)
 
 	if (r < 0) {
 		doctor_skip(d, "The kernel does not tell whether the clock is kept right: %s.",
-		            err_text(-errno));
+			    err_text(-errno));
 	} else if (r == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
 		doctor_warn(d, "No time server keeps the clock of this host right; validity of "
-		               "certificates depends on it.");
-		doctor_remedy(d, "timedatectl set-ntp true (systemd-timesyncd), or install chrony.");
+			       "certificates depends on it.");
+		doctor_remedy(d,
+			      "timedatectl set-ntp true (systemd-timesyncd), or install chrony.");
 	} else {
 		doctor_ok(d, "The clock is kept by a time server.");
 	}
@@ -153,7 +163,7 @@ doctor_files_state(struct doctor *d)
 	} else if (d->user_known && !doctor_user_may(&d->user, &st, 7)) {
 		/* SQLite makes its journal beside the register. */
 		doctor_fault(d, "The user %s of gatewayd cannot write into %s (%s).", d->user.name,
-		             path, mode);
+			     path, mode);
 		doctor_remedy(d, "chown %s: %s && chmod 0750 %s", d->user.name, path, path);
 	} else {
 		doctor_ok(d, "%s (%s).", path, mode);
@@ -172,12 +182,13 @@ doctor_files_pki(struct doctor *d)
 	}
 	doctor_mode_text(&st, mode);
 	if ((st.st_mode & 022) != 0) {
-		doctor_fault(d, "Others than its owner can replace keys and certificates in %s (%s).",
-		             path, mode);
+		doctor_fault(d,
+			     "Others than its owner can replace keys and certificates in %s (%s).",
+			     path, mode);
 		doctor_remedy(d, "chmod 0750 %s", path);
 	} else if (d->user_known && !doctor_user_may(&d->user, &st, 5)) {
-		doctor_fault(d, "The user %s of gatewayd cannot look into %s (%s).", d->user.name, path,
-		             mode);
+		doctor_fault(d, "The user %s of gatewayd cannot look into %s (%s).", d->user.name,
+			     path, mode);
 		doctor_remedy(d, "chgrp gateway %s && chmod 0750 %s", path, path);
 	} else {
 		doctor_ok(d, "%s (%s).", path, mode);
@@ -200,15 +211,16 @@ doctor_files_register(struct doctor *d)
 		doctor_remedy(d, "Run the doctor as root.");
 	} else if (d->reg == NULL) {
 		doctor_fault(d, "%s", d->reg_why);
-		doctor_remedy(d, d->reg_code == ERR_VERSION ?
-		                         "Install the newer release again." :
-		                         "Put a copy of the register back, or move it away and enrol anew.");
+		doctor_remedy(d, d->reg_code == ERR_VERSION ? "Install the newer release again."
+							    : "Put a copy of the register back, or "
+							      "move it away and enrol anew.");
 	} else if ((st.st_mode & 07) != 0) {
-		doctor_fault(d, "Everybody on this host can reach the register %s (%s).", path, mode);
+		doctor_fault(d, "Everybody on this host can reach the register %s (%s).", path,
+			     mode);
 		doctor_remedy(d, "chmod 0660 %s", path);
 	} else if (d->user_known && !doctor_user_may(&d->user, &st, 6)) {
 		doctor_fault(d, "The user %s of gatewayd cannot write the register %s (%s).",
-		             d->user.name, path, mode);
+			     d->user.name, path, mode);
 		doctor_remedy(d, "chown %s: %s", d->user.name, path);
 	} else {
 		doctor_ok(d, "%s opens (%s).", path, mode);

@@ -42,9 +42,9 @@ struct doctor_user {
 
 /* One conversation with the broker. */
 struct doctor_probe {
-	bool made;       /* the rest is valid */
-	int code;        /* 0: there was a CONNACK; else why not */
-	uint8_t connack; /* its return code */
+	bool made;        /* the rest is valid */
+	int code;         /* 0: there was a CONNACK; else why not */
+	uint8_t connack;  /* its return code */
 	char version[64]; /* "mosquitto version 2.0.11", "" unknown */
 };
 
@@ -57,9 +57,11 @@ struct doctor {
 	char daemon_why[CLI_WHY_SIZE];
 	struct pki_profile *gateway; /* the first of tls.certificate; NULL: not readable */
 	size_t gateway_count;
+	int gateway_code;
 	char gateway_why[PKI_WHY_SIZE];
 	struct pki_profile *ca; /* of tls.ca */
 	size_t ca_count;
+	int ca_code;
 	char ca_why[PKI_WHY_SIZE];
 	struct reg *reg;
 	int reg_code;
@@ -71,20 +73,19 @@ struct doctor {
 	const struct doctor_check *check; /* under way */
 	bool said;                        /* it has spoken */
 	struct doc *list;
-	struct doc *last;                 /* in the list */
+	struct doc *last; /* in the list */
 	unsigned count[DOCTOR_STATUSES];
 };
 
 /* One finding of the check under way. */
 void doctor_say(struct doctor *d, enum doctor_status status, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 /* What to do about the last one. */
-void doctor_remedy(struct doctor *d, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+void doctor_remedy(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define doctor_ok(d, ...)    doctor_say(d, DOCTOR_OK, __VA_ARGS__)
-#define doctor_skip(d, ...)  doctor_say(d, DOCTOR_SKIPPED, __VA_ARGS__)
-#define doctor_warn(d, ...)  doctor_say(d, DOCTOR_WARNING, __VA_ARGS__)
+#define doctor_ok(d, ...) doctor_say(d, DOCTOR_OK, __VA_ARGS__)
+#define doctor_skip(d, ...) doctor_say(d, DOCTOR_SKIPPED, __VA_ARGS__)
+#define doctor_warn(d, ...) doctor_say(d, DOCTOR_WARNING, __VA_ARGS__)
 #define doctor_fault(d, ...) doctor_say(d, DOCTOR_FAULT, __VA_ARGS__)
 
 /* doctor_user.c */
@@ -112,7 +113,7 @@ const char *doctor_names_text(struct doctor_names *names);
 /* doctor_mosquitto.c: the broker's configuration, when it can be read. */
 struct doctor_mosquitto {
 	bool readable;
-	bool ours;             /* it has the listener that we connect to */
+	bool ours; /* it has the listener that we connect to */
 	bool persistence, nodelay, per_listener, bridge_remap;
 };
 void doctor_mosquitto_read(const struct doctor *d, struct doctor_mosquitto *out);

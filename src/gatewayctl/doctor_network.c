@@ -25,7 +25,8 @@ listening_inode(const char *table, unsigned port)
 		unsigned long inode;
 
 		if (sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*d %*d %lu",
-		           &local, &state, &inode) == 3 && local == port && state == 0x0a) {
+			   &local, &state, &inode) == 3 &&
+		    local == port && state == 0x0a) {
 			found = inode;
 		}
 	}
@@ -73,7 +74,8 @@ port_holder(unsigned port, char *text, size_t size)
 	dir = inode != 0 ? opendir("/proc") : NULL;
 	snprintf(target, sizeof target, "socket:[%lu]", inode);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (isdigit((unsigned char)entry->d_name[0]) && process_has(entry->d_name, target)) {
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    process_has(entry->d_name, target)) {
 			char *name;
 
 			snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
@@ -82,7 +84,7 @@ port_holder(unsigned port, char *text, size_t size)
 				name[strcspn(name, "\n")] = '\0';
 			}
 			snprintf(text, size, "%.32s, process %.16s", name != NULL ? name : "?",
-			         entry->d_name);
+				 entry->d_name);
 			free(name);
 			break;
 		}
@@ -104,7 +106,7 @@ try_bind(const struct conf_listener *listener)
 	int fd, r = 0, on = 1;
 
 	if (inet_pton(is6 ? AF_INET6 : AF_INET, listener->address,
-	              is6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1) {
+		      is6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1) {
 		return -EINVAL;
 	}
 	fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -113,7 +115,7 @@ try_bind(const struct conf_listener *listener)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    bind(fd, is6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four,
-	         is6 ? sizeof six : sizeof four) < 0) {
+		 is6 ? sizeof six : sizeof four) < 0) {
 		r = -errno;
 	}
 	close(fd);
@@ -147,21 +149,24 @@ check_listener(struct doctor *d, const struct conf_listener *listener)
 	if (r == -EADDRINUSE) {
 		port_holder(listener->port, holder, sizeof holder);
 		doctor_fault(d, "Port %u is taken by %s.", listener->port, holder);
-		doctor_remedy(d, "Stop that program, or choose another port in listeners; Mosquitto's own "
-		                 "TLS listener must go when the gateway takes its port.");
+		doctor_remedy(
+			d,
+			"Stop that program, or choose another port in listeners; Mosquitto's own "
+			"TLS listener must go when the gateway takes its port.");
 	} else if (r == -EADDRNOTAVAIL) {
 		doctor_fault(d, "This host has no address %s.", listener->address);
 		doctor_remedy(d, "Correct the address in listeners; \"::\" takes all.");
 	} else if (r == -EACCES && listener->port < 1024) {
 		doctor_warn(d, "Port %u is below 1024: only a process with a capability gets it.",
-		            listener->port);
+			    listener->port);
 		doctor_remedy(d, "Use 8883, or give gatewayd CAP_NET_BIND_SERVICE.");
 	} else if (r != 0) {
 		doctor_warn(d, "%s port %u: %s.", listener->address, listener->port, err_text(r));
 	} else if (d->status != NULL) {
 		doctor_fault(d, "gatewayd runs, but does not listen at %s port %u.",
-		             listener->address, listener->port);
-		doctor_remedy(d, "Listeners change with a restart only: systemctl restart gatewayd");
+			     listener->address, listener->port);
+		doctor_remedy(d,
+			      "Listeners change with a restart only: systemctl restart gatewayd");
 	} else {
 		doctor_ok(d, "%s port %u is free for gatewayd.", listener->address, listener->port);
 	}
@@ -181,8 +186,10 @@ doctor_network_reuseport(struct doctor *d)
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
-		doctor_fault(d, "The kernel does not let several workers share a port (SO_REUSEPORT): "
-		                "%s.", err_text(-errno));
+		doctor_fault(d,
+			     "The kernel does not let several workers share a port (SO_REUSEPORT): "
+			     "%s.",
+			     err_text(-errno));
 		doctor_remedy(d, "Linux 3.9 or later is needed.");
 	} else {
 		doctor_ok(d, "Workers can share a port.");
@@ -221,8 +228,9 @@ is_there(const struct doctor *d, const char *file)
 void
 doctor_network_firewall(struct doctor *d)
 {
-	unsigned port = d->conf->listener_count > 0 && d->conf->listener[0].port > 0 ?
-	                        d->conf->listener[0].port : 8883;
+	unsigned port = d->conf->listener_count > 0 && d->conf->listener[0].port > 0
+				? d->conf->listener[0].port
+				: 8883;
 	char rule[64];
 
 	snprintf(rule, sizeof rule, "--dport %u ", port);
@@ -231,20 +239,31 @@ doctor_network_firewall(struct doctor *d)
 			doctor_ok(d, "ufw has a rule for port %u.", port);
 			return;
 		}
-		doctor_warn(d, "The firewall ufw is in use; whether it lets devices reach port %u cannot "
-		               "be seen from here.", port);
+		doctor_warn(
+			d,
+			"The firewall ufw is in use; whether it lets devices reach port %u cannot "
+			"be seen from here.",
+			port);
 		doctor_remedy(d, "ufw allow %u/tcp", port);
 	} else if (is_there(d, "/run/firewalld") || is_there(d, "/run/firewalld.pid")) {
-		doctor_warn(d, "The firewall firewalld is in use; whether it lets devices reach port %u "
-		               "cannot be seen from here.", port);
-		doctor_remedy(d, "firewall-cmd --permanent --add-port=%u/tcp && firewall-cmd --reload",
-		              port);
+		doctor_warn(
+			d,
+			"The firewall firewalld is in use; whether it lets devices reach port %u "
+			"cannot be seen from here.",
+			port);
+		doctor_remedy(d,
+			      "firewall-cmd --permanent --add-port=%u/tcp && firewall-cmd --reload",
+			      port);
 	} else if (is_there(d, "/etc/systemd/system/sysinit.target.wants/nftables.service") &&
-	           text_has(d, "/etc/nftables.conf", "hook input") &&
-	           text_has(d, "/etc/nftables.conf", "drop")) {
-		doctor_warn(d, "nftables filters what comes in; whether it lets devices reach port %u is "
-		               "for you to see.", port);
-		doctor_remedy(d, "In the input chain of /etc/nftables.conf: tcp dport %u accept", port);
+		   text_has(d, "/etc/nftables.conf", "hook input") &&
+		   text_has(d, "/etc/nftables.conf", "drop")) {
+		doctor_warn(
+			d,
+			"nftables filters what comes in; whether it lets devices reach port %u is "
+			"for you to see.",
+			port);
+		doctor_remedy(d, "In the input chain of /etc/nftables.conf: tcp dport %u accept",
+			      port);
 	} else {
 		doctor_ok(d, "No firewall of this host is known to be in use.");
 	}

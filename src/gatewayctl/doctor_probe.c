@@ -82,7 +82,7 @@ dial(struct link *l, const struct conf *conf)
 	struct sockaddr_un un;
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(conf->upstream.port) };
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6,
-		.sin6_port = htons(conf->upstream.port) };
+				    .sin6_port = htons(conf->upstream.port) };
 	char why[CTL_WHY_SIZE];
 	bool is6;
 	int r;
@@ -91,22 +91,22 @@ dial(struct link *l, const struct conf *conf)
 		r = ctl_path_address(conf->upstream.path, &un, why);
 		if (r == 0) {
 			l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-			r = l->fd < 0 ? -errno :
-			                finish_connect(l, (const struct sockaddr *)&un, sizeof un);
+			r = l->fd < 0 ? -errno
+				      : finish_connect(l, (const struct sockaddr *)&un, sizeof un);
 		}
 		return r;
 	}
 	is6 = strchr(conf->upstream.address, ':') != NULL;
 	if (inet_pton(is6 ? AF_INET6 : AF_INET, conf->upstream.address,
-	              is6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1) {
+		      is6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1) {
 		return -EINVAL;
 	}
 	l->fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0) {
 		return -errno;
 	}
-	return is6 ? finish_connect(l, (const struct sockaddr *)&six, sizeof six) :
-	             finish_connect(l, (const struct sockaddr *)&four, sizeof four);
+	return is6 ? finish_connect(l, (const struct sockaddr *)&six, sizeof six)
+		   : finish_connect(l, (const struct sockaddr *)&four, sizeof four);
 }
 
 /* ---- packets -------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ next_packet(struct link *l, struct mqtt_fixed *fixed, struct span *body)
 
 	for (;;) {
 		int r = mqtt_decode_fixed(span_of(l->in, l->have), MQTT_FROM_SERVER, MQTT_3_1_1,
-		                          fixed, &reason);
+					  fixed, &reason);
 
 		if (r == 0 && fixed->remaining > sizeof l->in - fixed->size) {
 			return ERR_LIMIT;

@@ -54,7 +54,7 @@ doctor_names_add(struct doctor_names *names, const char *name)
 	names->count++;
 	if (names->shown < NAMES_SHOWN && used + strlen(name) + 24 < sizeof names->text) {
 		snprintf(names->text + used, sizeof names->text - used, "%s%s",
-		         names->shown > 0 ? ", " : "", name);
+			 names->shown > 0 ? ", " : "", name);
 		names->shown++;
 	}
 }
@@ -66,7 +66,7 @@ doctor_names_text(struct doctor_names *names)
 
 	if (names->count > names->shown) {
 		snprintf(names->text + used, sizeof names->text - used, " and %u more",
-		         names->count - names->shown);
+			 names->count - names->shown);
 		names->shown = names->count;
 	}
 	return names->text;

@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define GROUPS_MAX ((int)(sizeof((struct doctor_user *)0)->group / sizeof(gid_t)))
 
@@ -70,18 +69,22 @@ take_process(struct doctor *d, int pid)
 	return true;
 }
 
-/* The running daemon's user; else "gateway" of a packaged host; else ourselves. */
+/*
+ * The running daemon's user; else "gateway" of a packaged host; else whoever
+ * owns the state directory.
+ */
 void
 doctor_find_user(struct doctor *d)
 {
 	const struct passwd *pw;
+	struct stat st;
 
 	if (d->status != NULL && take_process(d, (int)doc_get_int(d->status, "pid", 0))) {
 		return;
 	}
 	pw = getpwnam("gateway");
-	if (pw == NULL) {
-		pw = getpwuid(geteuid());
+	if (pw == NULL && d->conf != NULL && stat(d->conf->gateway.state_directory, &st) == 0) {
+		pw = getpwuid(st.st_uid);
 	}
 	if (pw != NULL) {
 		take_account(d, pw);
@@ -126,6 +129,6 @@ doctor_mode_text(const struct stat *st, char *text)
 	snprintf(uid, sizeof uid, "%u", (unsigned)st->st_uid);
 	snprintf(gid, sizeof gid, "%u", (unsigned)st->st_gid);
 	snprintf(text, 64, "%04o %.24s:%.24s", (unsigned)st->st_mode & 07777,
-	         pw != NULL ? pw->pw_name : uid, gr != NULL ? gr->gr_name : gid);
+		 pw != NULL ? pw->pw_name : uid, gr != NULL ? gr->gr_name : gid);
 	return text;
 }

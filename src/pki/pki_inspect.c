@@ -19,8 +19,8 @@ read_signature(struct pki_profile *p, X509 *x509)
 	const ASN1_BIT_STRING *signature = NULL;
 	int hash = NID_undef, key = NID_undef, bits = 0;
 
-	OBJ_obj2txt(p->signature, sizeof p->signature,
-	            OBJ_nid2obj(X509_get_signature_nid(x509)), 0);
+	OBJ_obj2txt(p->signature, sizeof p->signature, OBJ_nid2obj(X509_get_signature_nid(x509)),
+		    0);
 	if (X509_get_signature_info(x509, &hash, &key, &bits, NULL) == 1 && hash != NID_undef) {
 		const EVP_MD *md = EVP_get_digestbynid(hash);
 
@@ -28,9 +28,9 @@ read_signature(struct pki_profile *p, X509 *x509)
 	}
 	p->signature_rsa = key == NID_rsaEncryption || key == NID_rsassaPss;
 	X509_get0_signature(&signature, NULL, x509);
-	p->signature_short = key == NID_X9_62_id_ecPublicKey && signature != NULL &&
-	                     pki_signature_short(span_of(signature->data,
-	                                                 (size_t)signature->length));
+	p->signature_short =
+		key == NID_X9_62_id_ecPublicKey && signature != NULL &&
+		pki_signature_short(span_of(signature->data, (size_t)signature->length));
 }
 
 /* ---- names ---------------------------------------------------------------------- */
@@ -83,7 +83,7 @@ read_names(struct pki_profile *p, const X509 *x509)
 
 		if (name->type == GEN_DNS) {
 			rc = add_text(&p->dns, span_of(name->d.dNSName->data,
-			                               (size_t)name->d.dNSName->length));
+						       (size_t)name->d.dNSName->length));
 		} else if (name->type == GEN_IPADD) {
 			rc = add_address(&p->ip, name->d.iPAddress);
 		}
@@ -99,10 +99,19 @@ static bool
 boards_know(int nid)
 {
 	static const int known[] = {
-		NID_basic_constraints, NID_key_usage, NID_subject_alt_name, NID_ext_key_usage,
-		NID_authority_key_identifier, NID_subject_key_identifier, NID_issuer_alt_name,
-		NID_subject_directory_attributes, NID_crl_distribution_points, NID_freshest_crl,
-		NID_info_access, NID_sinfo_access, NID_certificate_policies,
+		NID_basic_constraints,
+		NID_key_usage,
+		NID_subject_alt_name,
+		NID_ext_key_usage,
+		NID_authority_key_identifier,
+		NID_subject_key_identifier,
+		NID_issuer_alt_name,
+		NID_subject_directory_attributes,
+		NID_crl_distribution_points,
+		NID_freshest_crl,
+		NID_info_access,
+		NID_sinfo_access,
+		NID_certificate_policies,
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -122,11 +131,11 @@ read_extensions(struct pki_profile *p, X509 *x509)
 		bool critical = X509_EXTENSION_get_critical(extension) == 1;
 
 		p->has_basic = p->has_basic || nid == NID_basic_constraints;
-		p->extended_critical = p->extended_critical ||
-		                       (critical && nid == NID_ext_key_usage);
+		p->extended_critical =
+			p->extended_critical || (critical && nid == NID_ext_key_usage);
 		if (critical && !boards_know(nid) && p->critical[0] == '\0') {
 			OBJ_obj2txt(p->critical, sizeof p->critical,
-			            X509_EXTENSION_get_object(extension), 0);
+				    X509_EXTENSION_get_object(extension), 0);
 		}
 	}
 }
@@ -144,7 +153,7 @@ read_usage(struct pki_profile *p, X509 *x509)
 	p->crl_sign = (usage & KU_CRL_SIGN) != 0;
 	p->has_extended_usage = (flags & EXFLAG_XKUSAGE) != 0;
 	p->server_auth = !p->has_extended_usage ||
-	                 (X509_get_extended_key_usage(x509) & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0;
+			 (X509_get_extended_key_usage(x509) & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0;
 }
 
 /* ---- the whole ------------------------------------------------------------------ */
@@ -187,7 +196,7 @@ pki_profiles_read(const char *file, struct pki_profile **out, size_t *count, cha
 	if (rc != 0) {
 		pki_profiles_free(p, n);
 		return pki_fail(why, rc, "%s: a certificate cannot be read (%s).", file,
-		                err_text(rc));
+				err_text(rc));
 	}
 	ERR_clear_error();
 	*out = p;
@@ -250,9 +259,9 @@ pki_find_issuer(const char *cert_file, const char *ca_file, size_t *place, char 
 			pki_fail(why, rc, "%s was not issued by a CA of %s.", cert_file, ca_file);
 		} else if (rc == ERR_CRYPTO) {
 			pki_fail(why, rc,
-			         "%s names the CA of %s as its issuer, but that CA's key has not "
-			         "signed it.",
-			         cert_file, ca_file);
+				 "%s names the CA of %s as its issuer, but that CA's key has not "
+				 "signed it.",
+				 cert_file, ca_file);
 		}
 	}
 	sk_X509_pop_free(certs, X509_free);

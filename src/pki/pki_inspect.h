@@ -16,19 +16,19 @@ struct pki_texts {
 };
 
 struct pki_profile {
-	struct pki_cert *cert;  /* subject, dates, version, key type, ... */
-	bool key_p256;          /* EC P-256, named */
+	struct pki_cert *cert; /* subject, dates, version, key type, ... */
+	bool key_p256;         /* EC P-256, named */
 	bool key_rsa;
-	char signature[48];     /* "ecdsa-with-SHA256" */
+	char signature[48]; /* "ecdsa-with-SHA256" */
 	bool signature_rsa;
 	unsigned signature_bits; /* of the hash: 160, 256, ...; 0: unknown */
-	bool signature_short;   /* r and s both short, see pki_signature_short() */
-	bool has_basic, ca;     /* basicConstraints, and its flag */
+	bool signature_short;    /* r and s both short, see pki_signature_short() */
+	bool has_basic, ca;      /* basicConstraints, and its flag */
 	bool has_key_usage, digital_signature, cert_sign, crl_sign;
 	bool has_extended_usage, extended_critical, server_auth;
-	bool has_names;         /* subjectAltName */
+	bool has_names; /* subjectAltName */
 	struct pki_texts dns, ip;
-	char critical[64];      /* an extension, marked critical, that boards do not know; "" none */
+	char critical[64]; /* an extension, marked critical, that boards do not know; "" none */
 };
 
 /*
@@ -36,7 +36,7 @@ struct pki_profile {
  * ERR_MALFORMED, a negative errno, ... with a sentence.
  */
 int pki_profiles_read(const char *file, struct pki_profile **list, size_t *count,
-                      char *why) MUST_CHECK;
+		      char *why) MUST_CHECK;
 void pki_profiles_free(struct pki_profile *list, size_t count);
 
 /*
@@ -45,6 +45,6 @@ void pki_profiles_free(struct pki_profile *list, size_t count);
  * has, but its key has not signed this.
  */
 int pki_find_issuer(const char *cert_file, const char *ca_file, size_t *place,
-                    char *why) MUST_CHECK;
+		    char *why) MUST_CHECK;
 
 #endif

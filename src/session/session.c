@@ -342,15 +342,10 @@ session_recheck(struct session *s)
 	if (s->state == SESSION_CLOSING) {
 		return false; /* on its way out */
 	}
-	if (s->device != NULL && s->relay == NULL) {
-		/* Admission and the end of the handshake come in one flight, but for those who wait. */
-		session_finish(s, "was in the middle of its handshake when something changed");
-		return true;
-	}
-	/* Before CONNECT nothing is granted, and what will be cannot be told. */
+	/* Before CONNECT nothing is granted, and what will be cannot be told: dial() looks again. */
 	s->stale = s->relay == NULL || relay_phase(s->relay) == RELAY_WAIT_CONNECT;
-	if (s->relay == NULL) {
-		return false;
+	if (s->device == NULL || tls_peer(s->tls) == NULL) {
+		return false; /* its certificate was not seen yet */
 	}
 	if (!tls_still_trusted(s->tls, s->worker->tls)) {
 		session_end(s, MQTT_ADMINISTRATIVE_ACTION,
@@ -370,6 +365,10 @@ session_recheck(struct session *s)
 		return true;
 	}
 	s->grace = verdict == TLS_ADMIT_GRACE;
+	if (s->relay == NULL) {
+		device_free(device);
+		return false; /* in the middle of its handshake, and still welcome */
+	}
 	device_vars(device, tls_peer(s->tls), &vars);
 	changed = strcmp(identity, s->identity) != 0 ||
 	          relay_rights_differ(s->relay, &device->map->rules, &vars);

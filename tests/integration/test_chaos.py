@@ -418,3 +418,99 @@ def test_chaos(gateway):
         c.subscribe(("own/x", 1))
         c.publish("pub/x", b"after all")
         c.message("own/x", b"after all")
+
+
+# ---- a broker that is broken ---------------------------------------------------------
+
+def broken_answers(dice, version):
+    """What a broker may send, now and then what it must not."""
+    props = lambda **kw: kw if version == V5 else None  # noqa: E731
+    mid, qos = dice.randrange(1, 6), dice.randrange(3)
+    topic = dice.choice(("home/%s/command" % "dev1", "broadcast/x", "elsewhere", "dev/dev1/down/a"))
+    return dice.choice((
+        lambda: wire.publish(version, topic, bytes(dice.choice((0, 5, 3000, 100000))), qos,
+                             mid=mid if qos else None, dup=dice.random() < .2),
+        lambda: wire.publish(version, topic if dice.random() < .5 else "", b"x", 0,
+                             props=props(topic_alias=dice.randrange(1, 4),
+                                         response_topic="dev/dev1/up/r")),
+        lambda: wire.ack(dice.choice((wire.PUBACK, wire.PUBREC, wire.PUBREL, wire.PUBCOMP)), mid),
+        lambda: wire.packet(wire.SUBACK, 0, wire.u16(mid) + (b"\0" if version == V5 else b"") +
+                            bytes(dice.choice((0, 1, 0x80)) for _ in range(dice.randrange(1, 4)))),
+        lambda: wire.PONG,
+        lambda: wire.packet(wire.CONNACK, 0, b"\0\0" + (b"\0" if version == V5 else b"")),
+        lambda: wire.packet(wire.DISCONNECT, 0, b"\x8b" if version == V5 else b""),
+        lambda: bytes(dice.randrange(256) for _ in range(dice.randrange(1, 40))),
+    ))()
+
+
+def broken_broker(chaos, dice, listener):
+    try:
+        sock = listener.accept()[0]
+    except socket.timeout:
+        return
+    with sock:
+        sock.settimeout(SCALE)
+        try:
+            first = sock.recv(65536)
+            if not first:
+                return  # the gateway asks whether somebody is there
+            version = first[first.index(b"MQ") + (6 if b"MQIsdp" in first else 4)]
+            out = wire.packet(wire.CONNACK, 0, b"\0\0" + (
+                wire.properties({"topic_alias_maximum": 3}) if version == V5 else b""))
+            if dice.random() < .1:
+                out = b""  # no CONNACK first
+            for _ in range(dice.randrange(40)):
+                out += broken_answers(dice, version)
+            while out:
+                n = dice.choice((1, 50, len(out)))
+                sock.sendall(out[:n])
+                out = out[n:]
+            sock.settimeout(.05)
+            while sock.recv(65536):
+                pass
+        except (OSError, ValueError):
+            pass
+
+
+def device_of_broken_broker(chaos, dice, device):
+    try:
+        conn, aliases = enter(dice, chaos.gw, device, {})
+    except GONE:
+        time.sleep(.01)
+        return
+    talk = Talk(dice, device, conn, aliases)
+    # Its acknowledgements are anybody's guess; what is MQTT is not.
+    talk.hear = lambda got: None
+    try:
+        for _ in range(20):
+            talk.publishes.clear()
+            talk.out += talk.say()
+            talk.send_in_pieces()
+            talk.listen(.002)
+    except GONE:
+        pass
+    leave(dice, conn)
+
+
+def test_a_broken_broker(gateway):
+    print("CHAOS_SEED=%d CHAOS_SECONDS=%g" % (SEED, SECONDS))
+    gw = gateway(start_broker=False, start=False,
+                 conf={"log": {"level": "info"}, "upstream": {"connect_timeout": "2s"}})
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(gw.broker.socket)
+        listener.listen(10)
+        listener.settimeout(.2)
+        device = gw.enroll("dev1")
+        gw.start()
+        chaos = Chaos(gw)
+        chaos.end -= SECONDS / 2
+        for i in range(4):
+            chaos.start("broker %d" % i, broken_broker, listener)
+        for i in range(3):
+            chaos.start("device %d" % i, device_of_broken_broker, device)
+        chaos.finish()
+        print(dict(chaos.counts))
+        assert not chaos.faults, "seed %d: %s" % (SEED, chaos.faults)
+        assert gw.process.running(), gw.process.sanitizer_report()
+        until(lambda: gw.metrics()["connections"] == 0, "all connections to be gone")
+        assert gw.metrics()["malformed_from_device"] == 0

@@ -380,3 +380,25 @@ def test_a_revocation_meets_half_a_handshake(gateway):
         pass
     sock.close()
     assert gw.metrics()["handshakes"] == before and gw.metrics()["upstream_connects"] == 0
+
+
+def test_news_of_others_leave_half_a_handshake_alone(gateway):
+    """One device is revoked while another is on its way in: that one gets in."""
+    gw = gateway(conf={"gateway": {"workers": 1}})
+    device, other = gw.enroll(), gw.enroll()
+    sock, (tls, incoming, outgoing), rest = held_handshake(gw, device)
+    with gw.client(other, V5) as c:
+        gw.ctl("revoke", other.name)
+        c.expect_closed(0x98)  # so the worker has looked at everybody
+    tls.write(wire.connect(V311, "x"))
+    sock.sendall(rest + outgoing.read())
+    answer = b""
+    while len(answer) < 4:
+        try:
+            answer += tls.read(4 - len(answer))
+        except ssl.SSLWantReadError:
+            chunk = sock.recv(65536)
+            assert chunk, "closed without CONNACK"
+            incoming.write(chunk)
+    assert answer == bytes([0x20, 2, 0, 0])
+    sock.close()

@@ -4,15 +4,18 @@
 
 #include <arpa/inet.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "gatewayctl/doctor.h"
 #include "pki/pki_build.h"
 
@@ -51,9 +54,9 @@ write_conf(const char *more)
 	char text[2048];
 
 	snprintf(text, sizeof text,
-	         "gateway = { state_directory = \"%s/state\"; control_socket = \"%s/c.sock\"; };\n"
-	         "upstream = { path = \"%s/broker.sock\"; };\n%s\n",
-	         folder, folder, folder, more);
+		 "gateway = { state_directory = \"%s/state\"; control_socket = \"%s/c.sock\"; };\n"
+		 "upstream = { path = \"%s/broker.sock\"; };\n%s\n",
+		 folder, folder, folder, more);
 	write_text("gateway.conf", text);
 }
 
@@ -61,7 +64,8 @@ static int
 set_up(void **state)
 {
 	static const char *const names[] = { "gateway.local", "192.0.2.7" }, *const ip[] = {
-		"192.0.2.7" };
+		"192.0.2.7"
+	};
 	const struct pki_names all = { names, 2, ip, 1 };
 	struct reg *reg;
 
@@ -136,12 +140,13 @@ expect(const char *only, const char *id, const char *status, const char *words)
 		bool its = strcmp(doc_get_text(row, "id", ""), id) == 0;
 
 		found = found || (its && strcmp(doc_get_text(row, "status", ""), status) == 0 &&
-		                  strstr(doc_get_text(row, "sentence", ""), words) != NULL);
+				  strstr(doc_get_text(row, "sentence", ""), words) != NULL);
 		other = other || (!its && strcmp(doc_get_text(row, "status", ""), "fault") == 0);
 	}
 	if (!found || other) {
 		show(doc);
-		fail_msg("%s %s \"%s\": %s", id, status, words, found ? "another fault" : "not found");
+		fail_msg("%s %s \"%s\": %s", id, status, words,
+			 found ? "another fault" : "not found");
 	}
 	doc_free(doc);
 }
@@ -149,8 +154,8 @@ expect(const char *only, const char *id, const char *status, const char *words)
 static void
 healthy_has_no_fault(void **state)
 {
-	static const char *const areas[] = { "configuration", "certificate", "ca", "clock", "files",
-		"network", "devices" };
+	static const char *const areas[] = { "configuration", "certificate", "ca",     "clock",
+					     "files",         "network",     "devices" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++) {
@@ -181,16 +186,16 @@ unknown_check_is_told(void **state)
 /* ---- gateway certificates ----------------------------------------------------------- */
 
 struct leaf {
-	const char *cn, *curve; /* NULL: gateway.local, P-256 */
-	int bits;               /* RSA */
-	int version;            /* 0: 3 */
+	const char *cn, *curve;                       /* NULL: gateway.local, P-256 */
+	int bits;                                     /* RSA */
+	int version;                                  /* 0: 3 */
 	const char *names, *usage, *extended, *basic; /* NULL: as it should be, "": none */
-	const char *extra;      /* a critical netscape comment */
+	const char *extra;                            /* a critical netscape comment */
 	const EVP_MD *(*md)(void);
-	int64_t from, until;    /* from now; until 0: ten years */
-	bool own;               /* self-signed */
-	bool foreign;           /* by another CA of the same name */
-	bool is_short;          /* r and s */
+	int64_t from, until; /* from now; until 0: ten years */
+	bool own;            /* self-signed */
+	bool foreign;        /* by another CA of the same name */
+	bool is_short;       /* r and s */
 };
 
 static void
@@ -215,8 +220,8 @@ shorten(X509 *x509)
 	const ASN1_BIT_STRING *signature;
 
 	X509_get0_signature(&signature, NULL, x509);
-	assert_int_equal(ASN1_STRING_set((ASN1_STRING *)(uintptr_t)signature, both_one,
-	                                 sizeof both_one), 1);
+	assert_int_equal(
+		ASN1_STRING_set((ASN1_STRING *)(uintptr_t)signature, both_one, sizeof both_one), 1);
 }
 
 /* Again when chance makes the shape that is a fault. */
@@ -264,7 +269,8 @@ make_leaf(const struct leaf *leaf)
 
 	assert_int_equal(pki_ca_load(in("state/pki"), &ca, why), 0);
 	assert_int_equal(pki_build_new(key, leaf->from != 0 ? now + leaf->from : 0,
-	                               now + (leaf->until != 0 ? leaf->until : 3650 * DAY), &x509), 0);
+				       now + (leaf->until != 0 ? leaf->until : 3650 * DAY), &x509),
+			 0);
 	assert_int_equal(X509_set_version(x509, leaf->version == 1 ? 0 : 2), 1);
 	assert_int_equal(pki_build_subject(x509, NID_commonName, span_str(cn)), 0);
 	if (leaf->version != 1) {
@@ -275,8 +281,8 @@ make_leaf(const struct leaf *leaf)
 		add(x509, NID_netscape_comment, leaf->extra, "");
 	}
 	signer = leaf->own ? key : leaf->foreign ? other : ca.key;
-	assert_int_equal(X509_set_issuer_name(x509, X509_get_subject_name(leaf->own ? x509 :
-	                                                                         ca.x509)), 1);
+	assert_int_equal(
+		X509_set_issuer_name(x509, X509_get_subject_name(leaf->own ? x509 : ca.x509)), 1);
 	sign(x509, signer, leaf->md != NULL ? leaf->md() : EVP_sha256());
 	if (leaf->is_short) {
 		shorten(x509);
@@ -297,39 +303,92 @@ gateway_certificates_are_judged(void **state)
 	} rows[] = {
 		{ { 0 }, "certificate.signature", "ok", "ecdsa-with-SHA256", "certificate" },
 		{ { .until = -DAY }, "certificate.dates", "fault", "expired on", "certificate" },
-		{ { .from = DAY }, "certificate.dates", "fault", "not valid before", "certificate" },
-		{ { .until = 10 * DAY + 60 }, "certificate.dates", "warning", "in 10 days",
+		{ { .from = DAY },
+		  "certificate.dates",
+		  "fault",
+		  "not valid before",
+		  "certificate" },
+		{ { .until = 10 * DAY + 60 },
+		  "certificate.dates",
+		  "warning",
+		  "in 10 days",
 		  "certificate" },
 		{ { .from = -DAY }, "certificate.dates", "warning", "1970", "certificate" },
 		{ { .version = 1 }, "certificate.type", "warning", "version 1", "certificate" },
-		{ { .version = 1 }, "certificate.names", "warning", "only the common name gateway.local",
+		{ { .version = 1 },
+		  "certificate.names",
+		  "warning",
+		  "only the common name gateway.local",
 		  "certificate" },
 		{ { .basic = "critical,CA:TRUE", .usage = "digitalSignature,keyCertSign" },
-		  "certificate.type", "warning", "marked as a CA", "certificate" },
+		  "certificate.type",
+		  "warning",
+		  "marked as a CA",
+		  "certificate" },
 		{ { .curve = "P-384" }, "certificate.type", "fault", "EC P-384", "certificate" },
-		{ { .bits = 2048 }, "certificate.type", "fault", "RSA 2048", "certificate" },
-		{ { .md = EVP_sha384 }, "certificate.signature", "fault", "SHA-256 only", "certificate" },
-		{ { .is_short = true }, "certificate.signature", "fault", "short",
+		{ { .bits = 2048 }, "certificate.type", "warning", "RSA 2048", "certificate" },
+		{ { .md = EVP_sha1 }, "certificate.signature", "fault", "too weak", "certificate" },
+		{ { .md = EVP_sha384 },
+		  "certificate.signature",
+		  "fault",
+		  "SHA-256 only",
+		  "certificate" },
+		{ { .is_short = true },
+		  "certificate.signature",
+		  "fault",
+		  "short",
 		  "certificate.signature" },
-		{ { .extended = "critical,serverAuth" }, "certificate.extensions", "fault",
-		  "marked critical", "certificate" },
-		{ { .extra = "critical,hello" }, "certificate.extensions", "fault", "Netscape Comment",
+		{ { .extended = "critical,serverAuth" },
+		  "certificate.extensions",
+		  "fault",
+		  "marked critical",
 		  "certificate" },
-		{ { .extended = "clientAuth" }, "certificate.usage", "fault", "lacks serverAuth",
+		{ { .extra = "critical,hello" },
+		  "certificate.extensions",
+		  "fault",
+		  "Netscape Comment",
 		  "certificate" },
-		{ { .usage = "critical,keyAgreement" }, "certificate.usage", "fault",
-		  "lacks digitalSignature", "certificate" },
+		{ { .extended = "clientAuth" },
+		  "certificate.usage",
+		  "fault",
+		  "lacks serverAuth",
+		  "certificate" },
+		{ { .usage = "critical,keyAgreement" },
+		  "certificate.usage",
+		  "fault",
+		  "lacks digitalSignature",
+		  "certificate" },
 		{ { .usage = "", .extended = "" }, "certificate.usage", "ok", "", "certificate" },
-		{ { .names = "" }, "certificate.names", "warning", "subjectAltName", "certificate" },
-		{ { .names = "DNS:a,IP:192.0.2.7" }, "certificate.addresses", "fault",
-		  "192.0.2.7 stands in the certificate as iPAddress only", "certificate" },
-		{ { .names = "DNS:a,DNS:192.0.2.7" }, "certificate.addresses", "warning",
-		  "as dNSName only", "certificate" },
-		{ { .names = "IP:2001:db8::1,DNS:2001:DB8:0::1" }, "certificate.addresses", "ok",
-		  "both forms", "certificate" },
-		{ { .names = "DNS:nowhere.example" }, "certificate.names", "warning",
-		  "which its certificate does not say", "certificate" },
-		{ { .cn = "Test CA" }, "certificate.issuer", "fault", "same subject", "certificate" },
+		{ { .names = "" },
+		  "certificate.names",
+		  "warning",
+		  "subjectAltName",
+		  "certificate" },
+		{ { .names = "DNS:a,IP:192.0.2.7" },
+		  "certificate.addresses",
+		  "fault",
+		  "192.0.2.7 stands in the certificate as iPAddress only",
+		  "certificate" },
+		{ { .names = "DNS:a,DNS:192.0.2.7" },
+		  "certificate.addresses",
+		  "warning",
+		  "as dNSName only",
+		  "certificate" },
+		{ { .names = "IP:2001:db8::1,DNS:2001:DB8:0::1" },
+		  "certificate.addresses",
+		  "ok",
+		  "both forms",
+		  "certificate" },
+		{ { .names = "DNS:nowhere.example" },
+		  "certificate.names",
+		  "warning",
+		  "which its certificate does not say",
+		  "certificate" },
+		{ { .cn = "Test CA" },
+		  "certificate.issuer",
+		  "fault",
+		  "same subject",
+		  "certificate" },
 		{ { .own = true }, "certificate.issuer", "fault", "self-signed", "certificate" },
 		{ { .foreign = true }, "certificate.issuer", "fault", "made anew", "certificate" },
 	};
@@ -357,7 +416,8 @@ make_ca(const struct ca *ca)
 	X509 *x509;
 
 	assert_int_equal(pki_build_new(key, now + (ca->from != 0 ? ca->from : -DAY),
-	                               now + (ca->until != 0 ? ca->until : 3650 * DAY), &x509), 0);
+				       now + (ca->until != 0 ? ca->until : 3650 * DAY), &x509),
+			 0);
 	assert_int_equal(X509_set_version(x509, ca->version == 1 ? 0 : 2), 1);
 	assert_int_equal(pki_build_subject(x509, NID_commonName, span_str("Test CA")), 0);
 	assert_int_equal(X509_set_issuer_name(x509, X509_get_subject_name(x509)), 1);
@@ -433,7 +493,8 @@ other_key(void)
 	struct buf text = { 0 };
 
 	assert_int_equal(pki_build_key_pem(key, &text), 0);
-	assert_int_equal(pki_write_file(in("state/pki/gateway.key"), 0640, buf_span(&text), why), 0);
+	assert_int_equal(pki_write_file(in("state/pki/gateway.key"), 0640, buf_span(&text), why),
+			 0);
 	buf_release(&text);
 	EVP_PKEY_free(key);
 }
@@ -442,9 +503,9 @@ static void
 locked_key(void)
 {
 	write_text("state/pki/gateway.key",
-	           "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
-	           "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n"
-	           "-----END RSA PRIVATE KEY-----\n");
+		   "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+		   "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n"
+		   "-----END RSA PRIVATE KEY-----\n");
 	assert_int_equal(chmod(in("state/pki/gateway.key"), 0600), 0);
 }
 
@@ -580,13 +641,16 @@ old_clock(void)
 static void
 enrol(int64_t enrolled_at, int64_t not_after)
 {
-	struct reg_device device = { .name = "pump1", .state = REG_ENROLLED,
-		.not_after = not_after, .enrolled_at = enrolled_at };
+	struct reg_device device = { .name = "pump1",
+				     .state = REG_ENROLLED,
+				     .not_after = not_after,
+				     .enrolled_at = enrolled_at };
 	bool renewed;
 	struct reg *reg;
 
 	memset(device.fingerprint, 'a', 64);
 	assert_int_equal(reg_open(in("state/register.db"), REG_WRITE, &reg, why), 0);
+	assert_int_equal(reg_actor(reg, 0, "test"), 0);
 	clock_fake(0, enrolled_at);
 	assert_int_equal(reg_enrol(reg, &device, false, &renewed), 0);
 	clock_real();
@@ -629,7 +693,7 @@ port_taken(void)
 	assert_int_equal(listen(listening, 1), 0);
 	assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &len), 0);
 	snprintf(more, sizeof more, "listeners = ( { address = \"127.0.0.1\"; port = %u; } );",
-	         ntohs(at.sin_port));
+		 ntohs(at.sin_port));
 	write_conf(more);
 }
 
@@ -770,6 +834,132 @@ each_fault_is_told(void **state)
 	}
 }
 
+/* The daemon's user is not root, and some files are. */
+static void
+files_of_others_are_found(void **state)
+{
+	static const struct {
+		const char *file;
+		uid_t uid;
+		mode_t mode;
+		const char *only, *id, *status, *words;
+	} files[] = {
+		{ "state/pki/gateway.key", 0, 0600, "certificate", "certificate.key", "fault",
+		  "cannot read the key" },
+		{ "state/pki/ca.key", 65534, 0600, "ca", "ca.key", "warning",
+		  "can read the CA's key" },
+		{ "state/pki/ca.key", 0, 0600, "ca", "ca.key", "ok", "0600 root" },
+		{ "state/pki", 0, 0700, "files", "files.pki", "fault", "cannot look into" },
+		{ "state/register.db", 0, 0640, "files", "files.register", "fault",
+		  "cannot write" },
+		{ "state", 65534, 0550, "files", "files.state", "fault", "cannot write into" },
+	};
+
+	if (geteuid() != 0 || getpwnam("gateway") != NULL || getpwuid(65534) == NULL) {
+		skip();
+	}
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		assert_int_equal(set_up(state), 0);
+		assert_int_equal(chown(in("state"), 65534, 65534), 0);
+		assert_int_equal(chown(in("state/register.db"), 65534, 65534), 0);
+		assert_int_equal(chown(in("state/pki"), 0, 65534), 0);
+		assert_int_equal(chown(in("state/pki/gateway.key"), 0, 65534), 0);
+		expect(files[i].only, files[i].id, "ok", "");
+		assert_int_equal(chown(in(files[i].file), files[i].uid, 0), 0);
+		assert_int_equal(chmod(in(files[i].file), files[i].mode), 0);
+		expect(files[i].only, files[i].id, files[i].status, files[i].words);
+		assert_int_equal(tear_down(state), 0);
+	}
+}
+
+/* ---- brokers of all kinds ------------------------------------------------------------ */
+
+/* Answers one connection: the first bytes after CONNECT, more after SUBSCRIBE. */
+static pid_t
+start_broker(struct span first, const char *version)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	uint8_t in_bytes[512], out[256];
+	struct writer w = writer_of(out, sizeof out);
+	pid_t child;
+
+	snprintf(at.sun_path, sizeof at.sun_path, "%s/broker.sock", folder);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	child = fork();
+	if (child == 0) {
+		int peer = accept(fd, NULL, NULL);
+		bool fine = read(peer, in_bytes, sizeof in_bytes) > 0 &&
+			    write(peer, first.ptr, first.len) == (ssize_t)first.len;
+
+		if (fine && version != NULL && read(peer, in_bytes, sizeof in_bytes) > 0) {
+			write_bytes(&w, span_of("\x90\3\0\1\0", 5)); /* SUBACK */
+			write_u8(&w, 0x31);
+			write_varint(&w, (uint32_t)(2 + 19 + strlen(version)));
+			write_block(&w, span_str("$SYS/broker/version"));
+			write_bytes(&w, span_str(version));
+			fine = write(peer, out, writer_len(&w)) > 0 &&
+			       read(peer, in_bytes, sizeof in_bytes) == 2; /* DISCONNECT */
+		}
+		_exit(fine ? 0 : 1);
+	}
+	close(fd);
+	return child;
+}
+
+static void
+brokers_are_judged(void **state)
+{
+	static const struct {
+		const char *first;
+		size_t len;
+		const char *version, *settings;
+		const char *id, *status, *words;
+	} brokers[] = {
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.22", "", "broker.connection", "ok",
+		  "accepts" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.22", "", "broker.version", "ok",
+		  "2.0.22" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.1.2", "", "broker.version", "ok", "2.1.2" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.11", "", "broker.version", "warning",
+		  "2.0.16" },
+		{ "\x20\2\0\0", 4, "mosquitto version 1.6.9", "", "broker.version", "warning",
+		  "2.0" },
+		{ "\x20\2\0\0", 4, "HiveMQ 4", "", "broker.version", "ok", "HiveMQ 4" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18",
+		  "topic sensors/# in 1 local/ remote/\n", "broker.version", "warning",
+		  "CVE-2024-3935" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18", "topic sensors/# out 1 l/ r/\n",
+		  "broker.version", "ok", "2.0.18" },
+		{ "\x20\2\0\0", 4, "mosquitto version 2.0.18", "topic sensors/# in 1\n",
+		  "broker.version", "ok", "2.0.18" },
+		{ "\x20\2\0\5", 4, NULL, "", "broker.connection", "fault",
+		  "not authorized (CONNACK 5)" },
+		{ "\x20\2\0\4", 4, NULL, "", "broker.connection", "fault", "(CONNACK 4)" },
+		{ "\x20\2\0\3", 4, NULL, "", "broker.connection", "fault", "not available" },
+		{ "", 0, NULL, "", "broker.connection", "fault", "without an answer" },
+		{ "\x20\2", 2, NULL, "", "broker.connection", "fault", "without an answer" },
+		{ "HTTP/1.1 400 Bad Request\r\n\r\n", 28, NULL, "", "broker.connection", "fault",
+		  "does not speak MQTT" },
+		{ "\x30\xff\xff\xff\x7f", 5, NULL, "", "broker.connection", "fault",
+		  "does not speak MQTT" },
+	};
+
+	for (size_t i = 0; i < sizeof brokers / sizeof brokers[0]; i++) {
+		int status = -1;
+		pid_t child;
+
+		assert_int_equal(set_up(state), 0);
+		mosquitto_conf(brokers[i].settings);
+		child = start_broker(span_of(brokers[i].first, brokers[i].len), brokers[i].version);
+		expect("broker", brokers[i].id, brokers[i].status, brokers[i].words);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0); /* it got a clean goodbye */
+		assert_int_equal(tear_down(state), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -779,6 +969,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(gateway_certificates_are_judged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authorities_are_judged, set_up, tear_down),
 		cmocka_unit_test(each_fault_is_told),
+		cmocka_unit_test(files_of_others_are_found),
+		cmocka_unit_test(brokers_are_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

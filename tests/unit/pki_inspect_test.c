@@ -38,7 +38,7 @@ static int
 tear_down(void **state)
 {
 	static const char *const files[] = { "ca.key", "ca.crt", "gateway.key", "gateway.crt",
-		"odd.crt" };
+					     "odd.crt" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -75,7 +75,7 @@ own_profile_is_read(void **state)
 	assert_int_equal(pki_find_issuer(in("gateway.crt"), in("ca.crt"), &place, why), 0);
 	assert_int_equal(place, 0);
 	assert_int_equal(pki_find_issuer(in("ca.crt"), in("gateway.crt"), &place, why),
-	                 ERR_NOT_FOUND);
+			 ERR_NOT_FOUND);
 	assert_non_null(strstr(why, "was not issued by"));
 }
 
@@ -113,8 +113,10 @@ odd_ones_do_no_harm(void **state)
 		const char *critical;
 	} rows[] = {
 		/* an address of 3 bytes, a name with a blank, a good name */
-		{ NID_subject_alt_name, "\x30\x0d\x87\x03\x01\x02\x03\x82\x03\x61\x20\x62\x82\x01"
-		  "c", 15, 1, 0, "" },
+		{ NID_subject_alt_name,
+		  "\x30\x0d\x87\x03\x01\x02\x03\x82\x03\x61\x20\x62\x82\x01"
+		  "c",
+		  15, 1, 0, "" },
 		{ NID_subject_alt_name, "\x30\x06\x87\x04\x01\x02\x03\x04", 8, 0, 1, "" },
 		{ NID_name_constraints, "\x30\x00", 2, 0, 0, "X509v3 Name Constraints" },
 		{ NID_certificate_policies, "\x30\x05\x30\x03\x06\x01\x2a", 7, 0, 0, "" },
@@ -127,7 +129,8 @@ odd_ones_do_no_harm(void **state)
 		size_t count;
 
 		assert_int_equal(ASN1_OCTET_STRING_set(value, (const unsigned char *)rows[i].der,
-		                                       (int)rows[i].len), 1);
+						       (int)rows[i].len),
+				 1);
 		make_odd(value, rows[i].nid);
 		ASN1_OCTET_STRING_free(value);
 		assert_int_equal(pki_profiles_read(in("odd.crt"), &list, &count, why), 0);
