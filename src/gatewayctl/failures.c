@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "print.h"
 #include "text.h"
@@ -40,15 +41,31 @@ put_every(struct doc *row, int64_t ms)
 	doc_set_text(row, "every", text);
 }
 
+void
+failures_put_device(struct doc *row, const struct doc *failure)
+{
+	const char *identity = doc_get_text(failure, "identity", "");
+	const char *name = doc_get_text(failure, "name", "");
+	char *claimed = NULL;
+
+	if (identity[0] != '\0' || name[0] == '\0') {
+		doc_set_text(row, "device", identity);
+	} else if (asprintf(&claimed, "(%s)", name) >= 0) {
+		doc_set_text(row, "device", claimed);
+		free(claimed);
+	}
+}
+
 static struct doc *
 make_row(const struct doc *failure)
 {
-	static const char *const texts[] = { "address", "identity", "cause", "sentence" };
+	static const char *const texts[] = { "address", "cause", "sentence" };
 	struct doc *row = doc_map();
 
 	doc_set_int(row, "last_at", doc_get_int(failure, "last_at", 0));
 	doc_set_int(row, "count", doc_get_int(failure, "count", 1));
 	put_every(row, doc_get_int(failure, "retry_ms", 0));
+	failures_put_device(row, failure);
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		doc_set_text(row, texts[i], doc_get_text(failure, texts[i], ""));
 	}
@@ -63,7 +80,7 @@ print_failures(FILE *out, const struct doc *doc)
 		{ "count", "COUNT", PRINT_NUMBER },
 		{ "every", "EVERY" },
 		{ "address", "ADDRESS" },
-		{ "identity", "DEVICE" },
+		{ "device", "DEVICE" },
 		{ "cause", "CAUSE" },
 		{ "sentence", "SENTENCE" },
 		{ NULL },

@@ -21,7 +21,8 @@ struct watching {
 static void
 print_line(FILE *out, const struct doc *failure)
 {
-	static const char *const cells[] = { "address", "identity", "cause", "sentence" };
+	static const char *const cells[] = { "address", "device", "cause", "sentence" };
+	struct doc *row = doc_map();
 	time_t at = (time_t)doc_get_int(failure, "last_at", 0);
 	int64_t count = doc_get_int(failure, "count", 1);
 	char text[16] = "-";
@@ -31,8 +32,9 @@ print_line(FILE *out, const struct doc *failure)
 		strftime(text, sizeof text, "%H:%M:%S", &tm);
 	}
 	fputs(text, out);
+	failures_put_device(row, failure);
 	for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
-		char *cell = print_cell(doc_get(failure, cells[i]), PRINT_TEXT);
+		char *cell = print_cell(doc_get(i == 1 ? row : failure, cells[i]), PRINT_TEXT);
 
 		fprintf(out, "  %s", cell != NULL ? cell : "");
 		free(cell);
@@ -40,6 +42,7 @@ print_line(FILE *out, const struct doc *failure)
 	if (count > 1) {
 		fprintf(out, " (%" PRId64 " times)", count);
 	}
+	doc_free(row);
 	fputc('\n', out);
 }
 

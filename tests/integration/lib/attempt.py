@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 from lib import client, wire
-from lib.client import Client, Closed
+from lib.client import Client
 from lib.wait import PATIENCE
 
 CLIENT_HELLO, SERVER_HELLO_DONE = 1, 14
@@ -121,9 +121,9 @@ class Attempt:
         """A raw MQTT client behind the handshake."""
         return Client(self.tls(device, tls), version)
 
-    def s_client(self, *options, device=None, sent="", seconds=PATIENCE):
+    def s_client(self, *options, device=None, ca=None, sent="", seconds=PATIENCE):
         argv = ["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.gw.port, "-bind",
-                self.address + ":0", "-CAfile", self.gw.ca, "-servername", "localhost"]
+                self.address + ":0", "-CAfile", ca or self.gw.ca, "-servername", "localhost"]
         if device is not None:
             argv += ["-cert", device.cert, "-key", device.key]
         done = subprocess.run(argv + list(options), input=sent, capture_output=True, text=True,
@@ -170,17 +170,15 @@ def drain(s):
             if not chunk:
                 return got
             got += chunk
-    except ConnectionError:
+    except (ssl.SSLError, ConnectionError):
         return got
 
 
 def closed(c):
     """Wait until the gateway has closed, whatever it says before."""
-    try:
-        while True:
-            c.recv()
-    except (Closed, ssl.SSLError, ConnectionError):
-        c.cut()
+    c.sock.settimeout(2 * PATIENCE)
+    drain(c.sock)
+    c.cut()
 
 
 def reset(s):
