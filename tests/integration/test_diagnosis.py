@@ -2,7 +2,9 @@
 """
 Why was it refused? One row for each cause: a real client fails in that way,
 from a loopback address of its own, and `gatewayctl failures` must name the
-cause, the device where it can be known, and nothing else.
+cause, the device where it can be known, and nothing else. Scans and what is as
+it should be are no failures: the story of `gatewayctl diagnose` names them, and
+`failures` must not.
 
 The table of causes is the gateway's own, src/diagnose/causes.def: a cause
 without a row is a failure, unless UNPROVOKED says why it cannot be had here.
@@ -73,8 +75,14 @@ def row(cause, kind="usual", others=(), says="", slow=False, board=False):
 
 
 def causes():
+    """id -> class."""
     with open(CAUSES_FILE) as f:
-        return re.findall(r'^CAUSE\(\w+, "([a-z0-9-]+)"', f.read(), re.M)
+        return dict(re.findall(r'^CAUSE\(\w+, "([a-z0-9-]+)", \w+, (\w+)', f.read(), re.M))
+
+
+def is_listed(cause):
+    """By `failures`."""
+    return causes()[cause] in ("FAILURE", "WARNING")
 
 
 # ---- gateways --------------------------------------------------------------------
@@ -977,16 +985,40 @@ def failures(gw, *words):
     return gw.ctl("failures", *words, output="json")["failures"]
 
 
+def story(gw, subject):
+    """What `diagnose` tells of it, without what went well."""
+    result = gw.ctl("-o", "json", "diagnose", subject, status=None)
+    if result.status != 0:
+        return []
+    return [e for e in json.loads(result.out)["story"] if e["cause"] != "nothing-wrong"]
+
+
 def told(at, one):
-    """The failures of the row's address, once its cause is among them."""
-    def ask():
-        found = failures(at.gw, at.address)
-        return found if one.cause in [f["cause"] for f in found] else None
+    """What is said of the row's address, once its cause is among it."""
+    ask = failures if is_listed(one.cause) else story
     try:
-        return until(ask, "the cause " + one.cause)
+        until(lambda: one.cause in [f["cause"] for f in ask(at.gw, at.address)], "the cause")
     except AssertionError:
-        raise AssertionError("wanted %s, got %s" % (one.cause, json.dumps(
-            failures(at.gw, at.address), indent=1)))
+        raise AssertionError("wanted %s, got %s and the story %s" % (
+            one.cause, json.dumps(failures(at.gw, at.address), indent=1),
+            json.dumps(story(at.gw, at.address), indent=1)))
+    return failures(at.gw, at.address), story(at.gw, at.address)
+
+
+def check_told(at, one, device):
+    listed, told_of_it = told(at, one)
+    assert {e["cause"] for e in told_of_it} - one.others == {one.cause}, told_of_it
+    wanted = {one.cause} if is_listed(one.cause) else set()
+    assert {f["cause"] for f in listed} - one.others == wanted, listed
+    (event,) = [e for e in told_of_it if e["cause"] == one.cause]
+    assert re.search(one.says, event["sentence"]), event["sentence"]
+    if device is not None:
+        assert one.cause in [e["cause"] for e in story(at.gw, device)]
+    for failure in [f for f in listed if f["cause"] == one.cause]:
+        assert failure["address"] == at.address
+        assert re.search(one.says, failure["sentence"]), failure["sentence"]
+        assert failure["remedy"] and failure["decided_by"] and failure["count"] >= 1
+        assert device is None or failure["identity"] == device, failure
 
 
 @pytest.mark.parametrize("name", sorted(ROWS, key=lambda n: ROWS[n].slow))
@@ -996,14 +1028,7 @@ def test_cause(name, kinds, bear, slow, record_property):
         pytest.skip("no BearSSL")
     at, device = slow[name].result(10 * PATIENCE) if one.slow else run(one, kinds, bear)
     try:
-        found = told(at, one)
-        assert {f["cause"] for f in found} - one.others == {one.cause}, found
-        (failure,) = [f for f in found if f["cause"] == one.cause]
-        assert failure["address"] == at.address
-        assert re.search(one.says, failure["sentence"]), failure["sentence"]
-        assert failure["remedy"] and failure["decided_by"] and failure["count"] >= 1
-        if device is not None:
-            assert failure["identity"] == device, failure
+        check_told(at, one, device)
     finally:
         for s in at.held:
             getattr(s, "cut", getattr(s, "close", None))()
@@ -1072,8 +1097,10 @@ def test_diagnose_tells_the_story(refused_twice):
 def test_diagnose_a_healthy_device(kinds):
     gw = kinds("usual")
     device = gw.enroll()
-    with gw.client(device, V5):
-        told = until(lambda: gw.ctl("diagnose", device.name, output="json"), "an answer")
+    with gw.client(device, V5) as c:
+        c.fence()
+        until(lambda: gw.ctl("diagnose", device.name, status=None).status == 0, "an answer")
+        told = gw.ctl("diagnose", device.name, output="json")
         assert told["verdict"]["cause"] == "nothing-wrong"
         assert "connected now" in gw.ctl("diagnose", device.name).out
 
@@ -1087,7 +1114,7 @@ def watcher(gw, *options):
 def fail_until(at, seen, what):
     """A watcher takes a moment to be there: fail until it has seen it."""
     def attempt():
-        at.send(b"SSH-2.0-x\r\n")
+        at.send(wire.connect(4, "x"))
         return seen()
     until(attempt, what, pause=0.1)
 
@@ -1102,7 +1129,7 @@ def test_watch_shows_failures_live(kinds):
         shown = json.loads(line)
         assert shown["cause"] and shown["sentence"]
     assert any(json.loads(l)["address"] == at.address for l in lines.text().splitlines())
-    assert re.search(r"^\d\d:\d\d:\d\d  127\.31\.0\.1  -  other-protocol  What 127", people.text(),
+    assert re.search(r"^\d\d:\d\d:\d\d  127\.31\.0\.1  -  plain-mqtt-on-tls-port  .* speaks plain", people.text(),
                      re.M)
     for one, signum in ((lines, signal.SIGINT), (people, signal.SIGTERM)):
         assert one.stop(signum) == 0
