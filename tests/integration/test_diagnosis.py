@@ -618,12 +618,12 @@ def critical_extension(at):
         (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0"), True),)))
 
 
-def reissued(at, name=None, short=False, **dates):
+def reissued(at, name=None, **how):
     """An enrolled device with another certificate for its key."""
     device = at.gw.enroll(name)
     with open(device.key, "rb") as f:
         key = serialization.load_pem_private_key(f.read(), None)
-    return ours(at.gw).issue(at.gw.folder, device.name + "-again", device.name, key=key, **dates)
+    return ours(at.gw).issue(at.gw.folder, device.name + "-again", device.name, key=key, **how)
 
 
 # ---- silence ---------------------------------------------------------------------
@@ -726,8 +726,15 @@ def refused_once(at):
 
 @row("device-cannot-sign", slow=True, board=True)
 def cannot_sign(at):
-    """As on the board: the socket stays open until the gateway closes."""
-    device = at.gw.enroll()
+    """
+    As on the board: the socket stays open until the gateway closes. The first
+    record of 512 bytes, which is sent before the chip is asked, must hold the
+    whole certificate and be filled by it and the key exchange.
+    """
+    bare = x509.load_pem_x509_certificate(open(reissued(at).cert, "rb").read())
+    filler = bytes(490 - 20 - len(bare.public_bytes(serialization.Encoding.DER)))
+    device = reissued(at, extensions=(
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), filler), False),))
     said = at.board("-x", "no-sign", device=device, ending="open")
     assert (said["tls_error"], said["closed"]) == (26, 1)
     return device.name
