@@ -31,6 +31,11 @@ enum conf_crl_policy { /* of a revocation list whose nextUpdate has passed */
 	CONF_CRL_WARN,
 };
 
+enum conf_random_policy { /* of a board whose random numbers repeat */
+	CONF_RANDOM_WARN,
+	CONF_RANDOM_REFUSE,
+};
+
 enum conf_source { /* where the identity comes from */
 	CONF_SOURCE_SAN_URI,
 	CONF_SOURCE_SAN_DNS,
@@ -85,6 +90,7 @@ struct conf {
 		char *crl;         /* PEM, may be NULL */
 		enum conf_crl_policy crl_policy;
 		unsigned min_version; /* 12 or 13 (for 1.2, 1.3) */
+		enum conf_random_policy repeated_random;
 		unsigned session_cache;    /* sessions kept for resumption, all workers; 0: none */
 		unsigned session_lifetime; /* seconds */
 	} tls;

@@ -12,6 +12,12 @@ static const struct schema_word admissions[] = {
 	{ NULL, 0 },
 };
 
+static const struct schema_word random_policies[] = {
+	{ "warn", CONF_RANDOM_WARN },
+	{ "refuse", CONF_RANDOM_REFUSE },
+	{ NULL, 0 },
+};
+
 static const struct schema_word crl_policies[] = {
 	{ "refuse", CONF_CRL_REFUSE },
 	{ "warn", CONF_CRL_WARN },
@@ -115,6 +121,9 @@ const struct schema_key conf_schema[] = {
 	  .help = "when a list is out of date: refuse the devices it is for, or warn" },
 	{ "tls.min_version", WORDS(tls_versions), AT(struct conf, tls.min_version),
 	  .fallback = "1.2", .help = "oldest TLS version that is spoken" },
+	{ "tls.repeated_random", WORDS(random_policies), AT(struct conf, tls.repeated_random),
+	  .fallback = "warn",
+	  .help = "when a board has no working random source: warn, or refuse it" },
 	{ "tls.session_cache", COUNT(0, 10000000), AT(struct conf, tls.session_cache),
 	  .fallback = "20000", .restart = true,
 	  .help = "TLS sessions kept for resumption; 0: none" },

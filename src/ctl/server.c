@@ -24,6 +24,7 @@ const struct ctl_limits ctl_limits_default = {
 	.stop_ms = 2000,
 	.answer_size = 16u << 20,
 	.answers_size = 64u << 20,
+	.stream_size = 256u << 10,
 	.peer = ctl_path_peer,
 };
 
@@ -42,7 +43,7 @@ struct ctl_server {
 	uint8_t chunk[FRAME_BODY_MAX]; /* what one read brings */
 };
 
-enum client_state { RECEIVING, RUNNING, ANSWERING, CLOSING };
+enum client_state { RECEIVING, RUNNING, STREAMING, ANSWERING, CLOSING };
 
 struct client {
 	struct list node;
@@ -56,8 +57,10 @@ struct client {
 	bool last;        /* close after the answer under way */
 	struct ctl_peer peer;
 	bool member; /* of the socket's group */
-	struct ctl_request *request; /* while RUNNING */
+	struct ctl_request *request; /* while RUNNING or STREAMING */
 	struct buf in, out;
+	struct buf queue; /* events behind those under way in `out` */
+	bool writing;     /* of events */
 	uv_write_t write;
 };
 
@@ -65,9 +68,13 @@ struct ctl_request {
 	struct client *client; /* NULL: left, or the server is closing */
 	struct ctl_peer peer;
 	bool last; /* what was asked made no sense: close after the answer */
+	void (*left)(void *owner); /* of a stream */
+	void *owner;
 };
 
 static void take_input(struct client *client);
+static void alloc_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
+static void bytes_came(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk);
 
 /* ---- the end of a client, and of the server ----------------------------- */
 
@@ -98,8 +105,26 @@ handle_closed(uv_handle_t *handle)
 	list_remove(&client->node);
 	buf_release(&client->in);
 	buf_release(&client->out);
+	buf_release(&client->queue);
 	free(client);
 	server_finish(server);
+}
+
+/* Its request has nobody to answer any more. */
+static void
+forsake(struct client *client)
+{
+	struct ctl_request *request = client->request;
+
+	if (request == NULL) {
+		return;
+	}
+	client->request = NULL;
+	request->client = NULL;
+	if (request->left != NULL) {
+		request->left(request->owner);
+		free(request);
+	}
 }
 
 static void
@@ -110,10 +135,7 @@ client_close(struct client *client)
 	}
 	client->state = CLOSING;
 	client->server->count -= client->counted;
-	if (client->request != NULL) {
-		client->request->client = NULL;
-		client->request = NULL;
-	}
+	forsake(client);
 	uv_close((uv_handle_t *)&client->pipe, handle_closed);
 	uv_close((uv_handle_t *)&client->timer, handle_closed);
 }
@@ -149,11 +171,11 @@ answer_sent(uv_write_t *write, int status)
 	take_input(client);
 }
 
-/* { name: content } framed into client->out. The content is taken over. */
+/* { name: content } framed into `to`. The content is taken over. */
 static int
-frame_answer(struct client *client, const char *name, struct doc *content)
+frame_answer(const struct ctl_server *server, const char *name, struct doc *content,
+             enum frame_type last, struct buf *to)
 {
-	const struct ctl_server *server = client->server;
 	struct doc *answer = doc_map();
 	struct buf text = { 0 };
 	int r;
@@ -170,10 +192,7 @@ frame_answer(struct client *client, const char *name, struct doc *content)
 		r = ERR_LIMIT;
 	}
 	if (r == 0) {
-		r = frame_write(&client->out, FRAME_END, buf_span(&text));
-	}
-	if (r < 0) {
-		buf_release(&client->out);
+		r = frame_write(to, last, buf_span(&text));
 	}
 	buf_release(&text);
 	return r;
@@ -206,6 +225,116 @@ send_answer(struct client *client)
 	}
 }
 
+/* ---- streams ------------------------------------------------------------ */
+
+static void send_events(struct client *client);
+
+static void
+events_sent(uv_write_t *write, int status)
+{
+	struct client *client = write->data;
+
+	client->writing = false;
+	client->server->queued -= buf_len(&client->out);
+	buf_release(&client->out);
+	if (client->state == CLOSING) {
+		return;
+	}
+	if (status < 0 || (client->state == ANSWERING && buf_len(&client->queue) == 0)) {
+		client_close(client);
+		return;
+	}
+	uv_timer_stop(&client->timer);
+	send_events(client);
+}
+
+/* Hand what waits to the kernel, unless it has something yet. */
+static void
+send_events(struct client *client)
+{
+	struct ctl_server *server = client->server;
+	struct span out;
+	uv_buf_t bytes;
+
+	if (client->writing || buf_len(&client->queue) == 0) {
+		return;
+	}
+	client->out = client->queue;
+	client->queue = (struct buf){ 0 };
+	out = buf_span(&client->out);
+	bytes = uv_buf_init((char *)(uintptr_t)out.ptr, (unsigned)out.len);
+	client->write.data = client;
+	client->writing = true;
+	server->queued += out.len;
+	uv_timer_start(&client->timer, deadline_passed, server->limits.answer_ms, 0);
+	if (uv_write(&client->write, (uv_stream_t *)&client->pipe, &bytes, 1, events_sent) < 0) {
+		client->writing = false;
+		server->queued -= out.len;
+		/* Not here: the caller's left() would run inside its ctl_event(). */
+		uv_timer_start(&client->timer, deadline_passed, 0, 0);
+	}
+}
+
+/* The last document of a stream; then the client is closed. */
+static void
+end_stream(struct client *client, const char *name, struct doc *content)
+{
+	client->state = ANSWERING;
+	client->reading = false;
+	uv_read_stop((uv_stream_t *)&client->pipe);
+	if (frame_answer(client->server, name, content, FRAME_END, &client->queue) < 0) {
+		client_close(client);
+		return;
+	}
+	send_events(client);
+}
+
+bool
+ctl_stream(struct ctl_request *request, void (*left)(void *owner), void *owner)
+{
+	struct client *client = request->client;
+
+	if (client == NULL) {
+		free(request);
+		return false;
+	}
+	request->left = left;
+	request->owner = owner;
+	client->state = STREAMING;
+	client->reading = true;
+	/* Only to notice when it closes. */
+	if (uv_read_start((uv_stream_t *)&client->pipe, alloc_chunk, bytes_came) < 0) {
+		request->left = NULL;
+		client_close(client);
+		free(request);
+		return false;
+	}
+	return true;
+}
+
+int
+ctl_event(struct ctl_request *request, struct doc *event)
+{
+	struct client *client = request->client;
+	int r = frame_answer(client->server, "result", event, FRAME_EVENT, &client->queue);
+
+	if (r == 0 && buf_len(&client->queue) > client->server->limits.stream_size) {
+		r = ERR_LIMIT;
+	}
+	if (r == 0) {
+		send_events(client);
+		return 0;
+	}
+	log_info(LOG_CTL, "control client was too slow for its events",
+	         log_int("pid", client->peer.pid), log_int("uid", client->peer.uid));
+	buf_release(&client->queue);
+	ctl_refuse(request, r, r == ERR_LIMIT ? "events came faster than they were read" :
+	                                        "gatewayd is out of memory");
+	return r;
+}
+
+/* ---- the end of a request ------------------------------------------------ */
+
 /* End the request, in either way; content is taken over. */
 static void
 finish(struct ctl_request *request, const char *name, struct doc *content)
@@ -221,11 +350,17 @@ finish(struct ctl_request *request, const char *name, struct doc *content)
 	client->request = NULL;
 	client->last = request->last;
 	free(request);
-	r = frame_answer(client, name, content);
+	if (client->state == STREAMING) {
+		end_stream(client, name, content);
+		return;
+	}
+	r = frame_answer(client->server, name, content, FRAME_END, &client->out);
 	if (r < 0) {
-		r = frame_answer(client, "error",
+		buf_release(&client->out);
+		r = frame_answer(client->server, "error",
 		                 make_error(r, r == ERR_LIMIT ? "the answer is too large" :
-		                                                "gatewayd is out of memory"));
+		                                                "gatewayd is out of memory"),
+		                 FRAME_END, &client->out);
 	}
 	if (r < 0) {
 		client_close(client);
@@ -375,7 +510,8 @@ bytes_came(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
 {
 	struct client *client = stream->data;
 
-	if (n < 0 || (n > 0 && buf_append(&client->in, span_of(chunk->base, (size_t)n)) < 0)) {
+	if (n < 0 || (n > 0 && client->state == STREAMING) ||
+	    (n > 0 && buf_append(&client->in, span_of(chunk->base, (size_t)n)) < 0)) {
 		client_close(client);
 		return;
 	}

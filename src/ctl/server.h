@@ -54,6 +54,21 @@ void ctl_reply(struct ctl_request *request, struct doc *reply);
 /* code: enum err or negative errno; sentence: what a person reads. */
 void ctl_refuse(struct ctl_request *request, int code, const char *sentence);
 
+/*
+ * Instead of the one answer, events until somebody ends it: false when the
+ * client is gone already, and the request with it. The client ends it by
+ * closing (or by sending anything): left(owner) runs once then, also when the
+ * server closes, and the request is gone. ctl_reply() or ctl_refuse() end it
+ * from this side; left() does not run then.
+ */
+bool ctl_stream(struct ctl_request *request, void (*left)(void *owner), void *owner);
+/*
+ * Send an event (taken over) to a streaming client. Negative: it reads too
+ * slowly or memory is short, was told so and is let go; the request is gone,
+ * and left() does not run.
+ */
+int ctl_event(struct ctl_request *request, struct doc *event) MUST_CHECK;
+
 struct ctl_peer {
 	uid_t uid;
 	gid_t gid;

@@ -13,6 +13,7 @@ struct ctl_limits {
 	unsigned stop_ms;     /* the same when the server closes: it must not wait for long */
 	size_t answer_size;   /* of one answer, bytes */
 	size_t answers_size;  /* of all answers not yet sent, bytes */
+	size_t stream_size;   /* of the events that wait for one client, bytes */
 	/* Who is at the other end; *member: of the group `group`. */
 	int (*peer)(int fd, gid_t group, struct ctl_peer *out, bool *member);
 };

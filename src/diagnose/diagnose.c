@@ -74,7 +74,7 @@ in_handshake(const struct diagnose_evidence *e)
 static bool
 is_session(const struct diagnose_evidence *e)
 {
-	return e->handshake_done || (e->plain_port && first_kind(e) == FIRST_MQTT);
+	return e->handshake_done || e->mqtt.limit[0] != '\0' || (e->plain_port && first_kind(e) == FIRST_MQTT);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "gatewayd/daemon.h"
+#include "gatewayd/failures.h"
 
 static void
 out_of_memory(struct ctl_request *request)
@@ -130,6 +131,7 @@ status(void *owner, struct ctl_request *request, const struct doc *args)
 	doc_set_text(doc, "register", file);
 	doc_set_int(doc, "strangers", strangers > 0 ? strangers : 0);
 	doc_set_int(doc, "expiring", atomic_load(&d->expiring));
+	doc_set(doc, "diagnosed", failures_counts(d));
 	doc_set(doc, "metrics", metrics_doc(d));
 	ctl_reply(request, doc);
 }
@@ -325,5 +327,8 @@ const struct ctl_command daemon_commands[] = {
 	{ "device", CTL_READ, device },
 	{ "disconnect", CTL_WRITE, disconnect },
 	{ "reload", CTL_WRITE, reload },
+	{ "failures", CTL_READ, failures_command },
+	{ "diagnose", CTL_READ, diagnose_command },
+	{ "watch", CTL_READ, watch_command },
 	{ NULL, 0, NULL },
 };

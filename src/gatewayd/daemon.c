@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gatewayd/failures.h"
 #include "gatewayd/notify.h"
 
 #define TICK_MS 500
@@ -125,6 +126,7 @@ tick(void *owner)
 	struct daemon *d = owner;
 
 	upkeep_tick(d);
+	failures_tick(d);
 	send_heartbeats(d);
 	loop_timer_start(&d->tick, TICK_MS);
 }
@@ -227,6 +229,9 @@ make_shared(struct daemon *d, char *why)
 		rc = strangers_new(&d->shared.strangers);
 	}
 	if (rc == 0) {
+		rc = episodes_new(&d->shared.episodes);
+	}
+	if (rc == 0) {
 		rc = tls_shared_new(c->tls.session_cache, c->tls.session_lifetime, &d->shared.tls);
 	}
 	if (rc == 0) {
@@ -319,6 +324,7 @@ release(struct daemon *d)
 	reg_close(d->reg);
 	tls_shared_free(d->shared.tls);
 	strangers_free(d->shared.strangers);
+	episodes_free(d->shared.episodes);
 	sightings_free(d->shared.sightings);
 	newest_free(d->shared.newest);
 	budget_free(d->shared.budget);
@@ -337,6 +343,7 @@ daemon_run(struct daemon *d, const char *file)
 
 	d->file = file;
 	d->started = clock_wall();
+	list_init(&d->watchers);
 	if (conf_load(file, true, conf_report_print, stderr, &d->conf) != 0) {
 		return fail(d, "the configuration is not valid", file);
 	}

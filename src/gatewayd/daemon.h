@@ -34,6 +34,7 @@ struct daemon {
 	struct heartbeat *heartbeat; /* one per worker */
 	unsigned heartbeats;         /* not yet answered */
 	unsigned asking;             /* questions to workers under way */
+	struct list watchers;        /* of failures.c */
 	int64_t started;
 	bool stopping;
 };
@@ -59,7 +60,8 @@ struct gather {
 	struct daemon *daemon;
 	struct ctl_request *request; /* NULL: nobody waits for the answer */
 	void (*finish)(struct gather *gather); /* then the gather is freed */
-	char identity[REG_NAME_MAX + 1];
+	char identity[REG_NAME_MAX + 1]; /* or address */
+	bool by_address;
 	struct conf *conf; /* a reference, released with the gather */
 	struct doc *doc;   /* the finish() function's */
 	unsigned waiting;

@@ -17,6 +17,20 @@ struct metrics_http {
 };
 
 static void
+write_causes(const struct daemon *d, FILE *text)
+{
+	fprintf(text, "# HELP gateway_diagnosed_total connections that ended for that cause, see "
+	              "gateway-diagnosis(7)\n# TYPE gateway_diagnosed_total counter\n");
+	for (unsigned i = 0; i < CAUSE_COUNT; i++) {
+		if (i != CAUSE_NOTHING) {
+			fprintf(text, "gateway_diagnosed_total{cause=\"%s\"} %llu\n",
+			        diagnose_entry(i)->id,
+			        (unsigned long long)episodes_count(d->shared.episodes, i));
+		}
+	}
+}
+
+static void
 write_metrics(const struct daemon *d, FILE *text)
 {
 	struct broker_info broker;
@@ -47,6 +61,7 @@ write_metrics(const struct daemon *d, FILE *text)
 		        "gateway_crl_next_update_seconds %lld\n",
 		        (long long)atomic_load(&d->crl_next_update));
 	}
+	write_causes(d, text);
 	fprintf(text, "# HELP gateway_info version of the gateway\n# TYPE gateway_info gauge\n"
 	              "gateway_info{version=\"" PACKAGE_VERSION "\"} 1\n");
 }

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include <linux/sockios.h>
 
 struct stream_linger {
 	struct loop_timer timer;
@@ -121,6 +124,19 @@ stream_read(struct stream *s, bool on)
 		s->reading = on;
 	}
 	return rc;
+}
+
+uint32_t
+stream_unacknowledged(const struct stream *s)
+{
+	uv_os_fd_t fd;
+	int count = 0;
+
+	if (!s->open || s->closing || s->local || uv_fileno(&s->uv.handle, &fd) != 0 ||
+	    ioctl(fd, SIOCOUTQ, &count) != 0 || count < 0) {
+		return 0;
+	}
+	return (uint32_t)count;
 }
 
 /* ---- the end ---------------------------------------------------------------------- */

@@ -106,6 +106,11 @@ int stream_send(struct stream *s, const struct batch *b) MUST_CHECK;
 int stream_send_span(struct stream *s, struct span bytes) MUST_CHECK;
 /* Bytes not yet taken by the kernel. */
 size_t stream_queued(const struct stream *s);
+/*
+ * Bytes that the kernel took and the peer never confirmed, as far as it tells;
+ * 0 for unix sockets.
+ */
+uint32_t stream_unacknowledged(const struct stream *s);
 /* More than the high mark is queued: stop producing until `drained`. */
 bool stream_above(const struct stream *s);
 

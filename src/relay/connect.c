@@ -165,8 +165,9 @@ limit_keep_alive(struct relay *r, struct remake *m)
 }
 
 static int
-deny_will(struct relay *r, enum mqtt_reason reason, const char *text)
+deny_will(struct relay *r, struct span topic, enum mqtt_reason reason, const char *text)
 {
+	relay_remember_denied(r, topic);
 	relay_count(r, METRIC_PUBLISH_DENIED);
 	r->denied++;
 	return end_refused(r, reason, text, NULL);
@@ -184,7 +185,7 @@ map_will_response(struct relay *r, struct remake *m)
 	}
 	n = topic_map_response_up(r->map, topic, at, TOPIC_MAX);
 	if (n < 0) {
-		return deny_will(r, MQTT_NOT_AUTHORIZED,
+		return deny_will(r, topic, MQTT_NOT_AUTHORIZED,
 		                 "has a will whose response topic is denied");
 	}
 	m->will_edit[m->will_edits++] = (struct mqtt_edit){
@@ -211,13 +212,16 @@ map_will(struct relay *r, struct remake *m)
 	}
 	n = topic_map_publish(r->map, m->c.will_topic, m->will, TOPIC_MAX, &rule);
 	if (n < 0) {
-		return deny_will(r, MQTT_NOT_AUTHORIZED, "has a will whose topic is denied");
+		return deny_will(r, m->c.will_topic, MQTT_NOT_AUTHORIZED,
+		                 "has a will whose topic is denied");
 	}
 	if (m->c.will_qos > rule->max_qos) {
-		return deny_will(r, MQTT_NOT_AUTHORIZED, "has a will over the QoS of its rule");
+		return deny_will(r, m->c.will_topic, MQTT_NOT_AUTHORIZED,
+		                 "has a will over the QoS of its rule");
 	}
 	if (m->c.will_payload.len > rule->max_payload) {
-		return deny_will(r, MQTT_QUOTA_EXCEEDED, "has a will over the size of its rule");
+		return deny_will(r, m->c.will_topic, MQTT_QUOTA_EXCEEDED,
+		                 "has a will over the size of its rule");
 	}
 	if (rule->retain == TOPIC_RETAIN_CLEAR) {
 		m->c.will_retain = false;

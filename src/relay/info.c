@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What others may know of a relay, and what a reload of the rules does to it. */
+#include <stdlib.h>
+
 #include "relay/relay_int.h"
 
 struct relay_ending
@@ -27,6 +29,19 @@ relay_info(const struct relay *r, struct relay_info *out)
 		.last_denied = span_of(r->last_denied, r->last_denied_len),
 		.subscriptions = r->subscriptions.count,
 	};
+}
+
+void
+relay_remember_denied(struct relay *r, struct span topic)
+{
+	topic = span_head(topic, LAST_DENIED_MAX);
+	if (r->last_denied == NULL) {
+		r->last_denied = malloc(LAST_DENIED_MAX);
+	}
+	if (r->last_denied != NULL && topic.len > 0) {
+		memcpy(r->last_denied, topic.ptr, topic.len);
+		r->last_denied_len = (uint8_t)topic.len;
+	}
 }
 
 const struct topic_map *

@@ -151,20 +151,6 @@ judge(struct relay *r, struct judged *j)
 	return 0;
 }
 
-/* For gatewayctl; without memory it stays as it was. */
-static void
-remember_denied(struct relay *r, struct span topic)
-{
-	topic = span_head(topic, LAST_DENIED_MAX);
-	if (r->last_denied == NULL) {
-		r->last_denied = malloc(LAST_DENIED_MAX);
-	}
-	if (r->last_denied != NULL && topic.len > 0) {
-		memcpy(r->last_denied, topic.ptr, topic.len);
-		r->last_denied_len = (uint8_t)topic.len;
-	}
-}
-
 static int
 deny(struct relay *r, const struct unit *u, const struct judged *j)
 {
@@ -177,7 +163,7 @@ deny(struct relay *r, const struct unit *u, const struct judged *j)
 
 	relay_count(r, METRIC_PUBLISH_DENIED);
 	r->denied++;
-	remember_denied(r, j->device_topic);
+	relay_remember_denied(r, j->device_topic);
 	if (r->settings.rules->on_denial == TOPIC_DENIAL_CLOSE) {
 		return end_session(r, RELAY_SIDE_DEVICE, j->denied,
 		                   "published to a topic that it may not");

@@ -158,6 +158,9 @@ struct relay {
 	uint64_t publish_up, publish_down, denied, unmapped, bytes_up, bytes_down;
 };
 
+/* For gatewayctl; without memory it stays as it was. */
+void relay_remember_denied(struct relay *r, struct span topic);
+
 static inline bool
 relay_is_5(const struct relay *r)
 {

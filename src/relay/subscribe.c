@@ -65,6 +65,7 @@ measure(struct plan *plan, uint32_t i, struct span filter, struct fresh *fresh)
 	if (rc <= 0 || rc > UINT16_MAX) {
 		plan->size = before;
 		plan->f->code[i] = refusal(r, rc == 0 ? ERR_DENIED : rc);
+		relay_remember_denied(r, filter);
 		return;
 	}
 	if (!known) {

@@ -47,6 +47,13 @@ session_ending(const struct session *s)
 	return s->state == SESSION_CLOSING;
 }
 
+bool
+session_open_from(const struct session *s, const char *address)
+{
+	return s->state != SESSION_HANDSHAKE && s->state != SESSION_CLOSING &&
+	       strcmp(s->address, address) == 0;
+}
+
 /* ---- ending ---------------------------------------------------------------------- */
 
 static void
@@ -62,6 +69,7 @@ free_session(struct session *s)
 	buf_release(&s->cipher);
 	buf_release(&s->plain);
 	free(s->identity);
+	free(s->attempt);
 	metric_add(&w->metrics, METRIC_CONNECTIONS, -1);
 	worker_session_gone(w, &s->node);
 	free(s);
@@ -105,9 +113,8 @@ session_finish(struct session *s, const char *why)
 	}
 	if (s->relay != NULL) {
 		log_end(s, why);
-	} else if (why != NULL) {
-		worker_log_refusal(s->worker, s->address, s->identity, why);
 	}
+	session_diagnose(s, why);
 	if (s->live_counted) {
 		metric_add(&s->worker->metrics, METRIC_SESSIONS, -1);
 		s->live_counted = false;
@@ -182,6 +189,7 @@ deadline_passed(void *owner)
 	struct session *s = owner;
 	struct relay_out out = session_out(s);
 
+	s->end = s->state != SESSION_LIVE ? END_TIMEOUT : s->end;
 	switch (s->state) {
 	case SESSION_HANDSHAKE:
 		metric_add(&s->worker->metrics, METRIC_HANDSHAKES_TIMED_OUT, 1);
@@ -214,10 +222,12 @@ within_budget(struct worker *w, const struct sockaddr *peer, struct budget_key *
 		return true;
 	case BUDGET_ADDRESS:
 		metric_add(&w->metrics, METRIC_REFUSED_ADDRESS, 1);
+		session_over_limit(w, peer, "limits.connections_per_address");
 		return false;
 	case BUDGET_TOTAL:
 	case BUDGET_MEMORY:
 		metric_add(&w->metrics, METRIC_REFUSED_TOTAL, 1);
+		session_over_limit(w, peer, "limits.connections");
 		return false;
 	}
 	return false;
@@ -236,6 +246,11 @@ session_accept(struct worker *w, struct listener *listener, const struct sockadd
 	if (s == NULL || tls_new(w->tls, s, &s->tls) != 0) {
 		goto fail;
 	}
+	s->attempt = calloc(1, sizeof *s->attempt);
+	if (s->attempt == NULL) {
+		goto fail;
+	}
+	s->attempt->accepted = loop_now(w->loop);
 	stream_init(&s->down, w->loop, &session_device_calls, s, w->conf->limits.high_water,
 	            w->conf->limits.low_water);
 	if (loop_timer_init(w->loop, &s->timer, deadline_passed, s) != 0) {
@@ -264,6 +279,7 @@ session_accept(struct worker *w, struct listener *listener, const struct sockadd
 fail:
 	if (s != NULL) {
 		tls_free(s->tls);
+		free(s->attempt);
 		free(s);
 	}
 	budget_give(w->shared->budget, &key);
@@ -333,7 +349,7 @@ session_view(const struct session *s, struct session_view *v)
 bool
 session_recheck(struct session *s)
 {
-	char identity[REG_NAME_MAX + 1];
+	char identity[REG_NAME_MAX + 1], why[DEVICE_WHY_SIZE];
 	struct device *device = NULL;
 	struct topic_vars vars;
 	enum tls_admit verdict;
@@ -353,7 +369,7 @@ session_recheck(struct session *s)
 		return true;
 	}
 	verdict = device_admit(s->worker->conf, s->worker->reg, tls_peer(s->tls),
-	                       tls_trust(s->tls), &device, identity, s->why);
+	                       tls_trust(s->tls), &device, identity, why);
 	if (verdict == TLS_ADMIT_ERROR) {
 		return false; /* a register that cannot be read now ends nobody */
 	}

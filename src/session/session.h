@@ -24,6 +24,8 @@ struct session *session_of(struct list *node);
 const char *session_identity(const struct session *session);
 /* On its way out: nothing of the device is relayed any more. */
 bool session_ending(const struct session *session);
+/* Through the handshake, not ending, and from that address. */
+bool session_open_from(const struct session *session, const char *address);
 void session_view(const struct session *session, struct session_view *view);
 /* End it from our side with that reason; text is static. False: it was ending already. */
 bool session_end(struct session *session, enum mqtt_reason reason, const char *text);

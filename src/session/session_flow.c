@@ -109,6 +109,7 @@ went_live(struct session *s)
 	metric_add(&w->metrics, METRIC_SESSIONS, 1);
 	session_state_set(s, SESSION_LIVE);
 	session_deadline(s, 0);
+	session_connected(s);
 	log_info(LOG_SESSION, "device connected", log_str("device", s->identity),
 	         log_span("client_id", info.client_id), log_str("address", s->address),
 	         log_int("port", s->port), log_int("protocol", info.version),
@@ -240,6 +241,22 @@ dial(struct session *s)
 
 /* ---- device --------------------------------------------------------------------- */
 
+/* What the diagnosis wants to know of plaintext. */
+static void
+note_plain(struct session *s, struct span in)
+{
+	if (in.len == 0) {
+		return;
+	}
+	if (!s->took_plain) {
+		s->took_plain = true;
+		s->first_byte = in.ptr[0];
+	}
+	if (!s->proved && s->state == SESSION_LIVE) {
+		session_prove(s);
+	}
+}
+
 /*
  * Give the relay plaintext; what it does not take yet is held. False when the
  * session is over.
@@ -247,8 +264,12 @@ dial(struct session *s)
 static bool
 relay_device_bytes(struct session *s, struct span in)
 {
+	const struct metrics *m = &s->worker->metrics;
+	int64_t topics = metric_read(m, METRIC_PUBLISH_DENIED);
+	int64_t filters = metric_read(m, METRIC_SUBSCRIBE_DENIED);
 	struct relay_out out = session_out(s);
 
+	note_plain(s, in);
 	while (in.len > 0 && may_take(s)) {
 		size_t used = 0;
 		int rc = relay_from_device(s->relay, in, &used, &out);
@@ -265,6 +286,11 @@ relay_device_bytes(struct session *s, struct span in)
 				return false;
 			}
 		}
+	}
+	filters = metric_read(m, METRIC_SUBSCRIBE_DENIED) - filters;
+	if (!s->denial_told &&
+	    (filters > 0 || metric_read(m, METRIC_PUBLISH_DENIED) != topics)) {
+		session_denied(s, filters > 0);
 	}
 	if (in.len > 0 && buf_append(&s->plain, in) != 0) {
 		session_finish(s, "no memory");
@@ -388,6 +414,8 @@ device_ended(void *owner, int error)
 	struct session *s = owner;
 
 	s->eof = true;
+	s->end = error == 0 ? END_FIN : END_RESET;
+	s->lost = error == -ETIMEDOUT;
 	if (s->state == SESSION_HANDSHAKE) {
 		/* What came before the end may hold an alert that says why. */
 		loop_defer_cancel(&s->handshake);

@@ -24,6 +24,15 @@ enum session_state {
 #undef X
 };
 
+/* What is needed only until the device is connected. */
+struct attempt {
+	uint64_t accepted;     /* loop_now() */
+	uint32_t handshake_ms; /* from there to its end */
+	bool asked;            /* admit() was, so its answer counts */
+	bool random_asked, random_repeated, random_refused;
+	char why[DEVICE_WHY_SIZE]; /* of the last refusal by device_admit() */
+};
+
 struct session {
 	struct worker *worker;
 	struct list node; /* in worker->sessions */
@@ -51,7 +60,14 @@ struct session {
 	bool up_used, up_open, dialling, eof, live_counted;
 	bool grace; /* its certificate has expired, its map lets it in still */
 	char address[STREAM_ADDRESS_SIZE];
-	char why[DEVICE_WHY_SIZE]; /* of the last refusal by device_admit() */
+	enum diagnose_end end; /* of the device's side, END_OPEN while it is there */
+	uint16_t cert_length;  /* bytes of DER */
+	uint8_t first_byte;    /* decrypted; 0 none yet */
+	bool took_plain;       /* anything was decrypted */
+	bool lost;             /* the kernel gave up: nobody confirms */
+	bool proved;           /* the device spoke after CONNACK: it works */
+	bool denial_told, denied_filter;
+	struct attempt *attempt; /* NULL once the device is connected */
 };
 
 void session_state_set(struct session *s, enum session_state state);
@@ -66,6 +82,20 @@ void session_handle_closed(void *owner);
 /* session_tls.c */
 void session_handshake_bytes(struct session *s, struct span bytes);
 void session_handshake_run(void *owner);
+
+/* session_diagnose.c */
+/* It is about to end: find out why, remember, and say so. why: as session_finish()'s. */
+void session_diagnose(struct session *s, const char *why);
+/* A topic was denied for the first time (filter: a subscription). */
+void session_denied(struct session *s, bool filter);
+/* CONNACK went out: give back what only the diagnosis needed. */
+void session_connected(struct session *s);
+/* The device spoke after CONNACK. */
+void session_prove(struct session *s);
+/* Does its random number repeat, and is that a reason to refuse it? */
+bool session_random_fails(struct session *s);
+/* A connection that was not accepted. */
+void session_over_limit(struct worker *w, const struct sockaddr *peer, const char *limit);
 
 /* session_flow.c */
 extern const struct stream_calls session_device_calls;

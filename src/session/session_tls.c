@@ -43,7 +43,8 @@ admit(void *owner, const struct pki_cert *cert, enum tls_trust trust, bool resum
 
 	/* Resumed or not, the question is the same: that is the point. */
 	verdict = device_admit(s->worker->conf, s->worker->reg, cert, trust, &device, identity,
-	                       s->why);
+	                       s->attempt->why);
+	s->attempt->asked = true;
 	if (!resumed && is_stranger(verdict, device, cert)) {
 		note_stranger(s, cert, trust);
 	}
@@ -55,6 +56,9 @@ admit(void *owner, const struct pki_cert *cert, enum tls_trust trust, bool resum
 	if (device != NULL && s->identity == NULL) {
 		return TLS_ADMIT_ERROR;
 	}
+	if (device != NULL && session_random_fails(s)) {
+		return TLS_ADMIT_BAD;
+	}
 	return verdict;
 }
 
@@ -65,17 +69,12 @@ refused(struct session *s)
 {
 	const struct tls_failure *failure = tls_failure(s->tls);
 	struct worker *w = s->worker;
-	bool by_register = failure->admit != TLS_ADMIT_YES && s->why[0] != '\0';
-	const char *reason = by_register ? s->why : failure->text;
+	bool by_register = failure->admit != TLS_ADMIT_YES && s->attempt->why[0] != '\0';
 
 	metric_add(&w->metrics, METRIC_HANDSHAKES_FAILED, 1);
 	if (by_register) {
 		metric_add(&w->metrics, METRIC_ADMISSION_REFUSED, 1);
 	}
-	if (s->identity != NULL) {
-		sightings_note(w->shared->sightings, s->identity, s->address, reason);
-	}
-	worker_log_refusal(w, s->address, s->identity, reason);
 	session_finish(s, NULL);
 }
 
@@ -114,6 +113,7 @@ completed(struct session *s)
 {
 	struct worker *w = s->worker;
 
+	s->attempt->handshake_ms = (uint32_t)(loop_now(w->loop) - s->attempt->accepted);
 	metric_add(&w->metrics, METRIC_HANDSHAKES, 1);
 	if (tls_resumed(s->tls)) {
 		metric_add(&w->metrics, METRIC_HANDSHAKES_RESUMED, 1);
@@ -138,8 +138,6 @@ session_handshake_bytes(struct session *s, struct span bytes)
 {
 	if (buf_len(&s->cipher) + bytes.len > HANDSHAKE_BYTES ||
 	    buf_append(&s->cipher, bytes) != 0) {
-		worker_log_refusal(s->worker, s->address, NULL,
-		                   "more bytes than a TLS handshake has");
 		session_finish(s, NULL);
 		return;
 	}

@@ -227,6 +227,18 @@ worker_sessions(struct worker *w, const char *identity)
 	return count;
 }
 
+unsigned
+worker_sessions_from(struct worker *w, const char *address)
+{
+	struct list *at, *after;
+	unsigned count = 0;
+
+	list_each(at, after, &w->sessions) {
+		count += session_open_from(session_of(at), address);
+	}
+	return count;
+}
+
 bool
 worker_standing(struct worker *w, const char *identity, char *words)
 {
@@ -343,7 +355,7 @@ worker_recheck(struct worker *w)
 /* ---- refusals ---------------------------------------------------------------------- */
 
 void
-worker_log_refusal(struct worker *w, const char *address, const char *identity, const char *reason)
+worker_log_refusal(struct worker *w, const struct worker_refusal *r)
 {
 	uint64_t now = loop_now(w->loop);
 
@@ -355,13 +367,23 @@ worker_log_refusal(struct worker *w, const char *address, const char *identity, 
 		w->refusal_window = now;
 		w->refusals_logged = w->refusals_hidden = 0;
 	}
+	if (r->quiet) {
+		log_debug(LOG_SESSION, r->what, log_str("cause", r->cause),
+		          log_str("device", r->device != NULL ? r->device : "-"),
+		          log_str("address", r->address), log_str("reason", r->reason),
+		          log_str("detail", r->detail != NULL ? r->detail : "-"));
+		return;
+	}
 	if (w->refusals_logged == REFUSALS_PER_SECOND) {
 		w->refusals_hidden++;
 		return;
 	}
 	w->refusals_logged++;
-	log_warning(LOG_SESSION, "device refused", log_str("device", identity != NULL ? identity : "-"),
-	            log_str("address", address), log_str("reason", reason));
+	log_warning(LOG_SESSION, r->what, log_str("cause", r->cause),
+	            log_str("device", r->device != NULL ? r->device : "-"),
+	            log_str("address", r->address), log_int("count", r->count),
+	            log_str("reason", r->reason), log_str("remedy", r->remedy),
+	            log_str("detail", r->detail != NULL ? r->detail : "-"));
 }
 
 /* ---- ending ------------------------------------------------------------------------- */

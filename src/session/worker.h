@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "loop/loop.h"
 #include "session/budget.h"
+#include "session/episodes.h"
 #include "session/newest.h"
 #include "session/sightings.h"
 #include "session/strangers.h"
@@ -23,6 +24,7 @@ struct worker_shared {
 	struct newest *newest;
 	struct sightings *sightings;
 	struct strangers *strangers;
+	struct episodes *episodes;
 	struct tls_shared *tls;
 };
 
@@ -92,6 +94,8 @@ struct session_list {
 int worker_view(struct worker *worker, const char *identity, struct session_list *list) MUST_CHECK;
 /* How many sessions of that identity there are, without those that are ending. */
 unsigned worker_sessions(struct worker *worker, const char *identity);
+/* How many connections from that address got through the handshake. */
+unsigned worker_sessions_from(struct worker *worker, const char *address);
 /*
  * Would the device of that name be let in if it came now with the key that
  * the register knows? A sentence in words (WORKER_STANDING_SIZE bytes).

@@ -41,9 +41,16 @@ struct worker {
 
 extern const struct tls_calls session_tls_calls;
 
-/* A refusal, in one line with who, which check, what to do. Bounded in rate. */
-void worker_log_refusal(struct worker *worker, const char *address, const char *identity,
-                        const char *reason);
+/* A failure, in one line with who, why, what to do. Bounded in rate. */
+struct worker_refusal {
+	const char *what;   /* "device refused" */
+	const char *device; /* its identity; NULL: not known */
+	const char *address, *cause, *reason, *remedy;
+	const char *detail; /* what TLS, the register or a deadline said of it; NULL: nothing */
+	unsigned count;     /* attempts so far, 0 not counted */
+	bool quiet;         /* of a stranger, or a repeat: no warning */
+};
+void worker_log_refusal(struct worker *worker, const struct worker_refusal *refusal);
 /* A session is gone; the worker may end when it was the last one. */
 void worker_session_gone(struct worker *worker, struct list *node);
 

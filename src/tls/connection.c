@@ -11,19 +11,12 @@
 
 #include <openssl/err.h>
 
+#include "base/clock.h"
+
 /* A real handshake takes 1 to 4 KiB, a long chain up to 16 KiB more. */
 #define HANDSHAKE_MAX 49152
 
 /* ---- the BIO --------------------------------------------------------------------------- */
-
-static void
-keep_head(struct tls *tls, struct span taken)
-{
-	while (tls->head_len < TLS_HEAD && taken.len > 0) {
-		tls->head[tls->head_len++] = taken.ptr[0];
-		taken = span_skip(taken, 1);
-	}
-}
 
 static int
 bio_read(BIO *bio, char *data, int size)
@@ -41,9 +34,9 @@ bio_read(BIO *bio, char *data, int size)
 		return -1;
 	}
 	if (tls->state == TLS_HANDSHAKE) {
-		keep_head(tls, span_head(tls->lent, n));
-		tls->handshaken += n;
-		if (tls->handshaken > HANDSHAKE_MAX) {
+		tls_note_start(tls, span_head(tls->lent, n));
+		tls->evidence->taken += n;
+		if (tls->evidence->taken > HANDSHAKE_MAX) {
 			tls->flooded = true;
 			return -1;
 		}
@@ -113,6 +106,12 @@ tls_new(struct tls_context *context, void *owner, struct tls **out)
 		return -ENOMEM;
 	}
 	ERR_clear_error();
+	tls->evidence = calloc(1, sizeof *tls->evidence);
+	if (tls->evidence == NULL) {
+		free(tls);
+		return -ENOMEM;
+	}
+	tls->evidence->begun = clock_ms();
 	tls->context = context;
 	tls->owner = owner;
 	tls->failure.alert_sent = tls->failure.alert_received = -1;
@@ -121,6 +120,7 @@ tls_new(struct tls_context *context, void *owner, struct tls **out)
 	if (tls->ssl == NULL || bio == NULL) {
 		SSL_free(tls->ssl);
 		BIO_free(bio);
+		free(tls->evidence);
 		free(tls);
 		return -ENOMEM;
 	}
@@ -145,6 +145,7 @@ tls_free(struct tls *tls)
 	pki_cert_free(tls->peer);
 	pki_cert_free(tls->offered);
 	free(tls->server_name);
+	tls_free_evidence(tls);
 	free(tls);
 }
 
@@ -189,6 +190,10 @@ opened(struct tls *tls)
 		pki_cert_free(tls->offered);
 	}
 	tls->offered = NULL;
+	if (tls->evidence->cert_length == 0) {
+		/* Of a session that resumed: its certificate came earlier. */
+		tls_note_certificate(tls, SSL_get0_peer_certificate(tls->ssl), NULL);
+	}
 }
 
 int

@@ -333,6 +333,7 @@ set_policy(SSL_CTX *ssl, unsigned min_version)
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(ssl, tls_verify, NULL);
 	SSL_CTX_set_info_callback(ssl, tls_info);
+	SSL_CTX_set_msg_callback(ssl, tls_note_message);
 	SSL_CTX_set_client_hello_cb(ssl, client_hello, NULL);
 	if (SSL_CTX_set_min_proto_version(ssl, min_version == 13 ? TLS1_3_VERSION :
 	                                                           TLS1_2_VERSION) != 1 ||
@@ -394,7 +395,7 @@ context_init(struct tls_context *context, const struct tls_settings *settings, c
 	}
 	if ((rc = set_policy(context->ssl, settings->min_version)) != 0 ||
 	    (rc = load_identity(context->ssl, settings, why)) != 0 ||
-	    (rc = load_trust(context, settings, why)) != 0) {
+	    (rc = load_trust(context, settings, why)) != 0 || (rc = tls_present(context)) != 0) {
 		return rc;
 	}
 	return tls_resume_init(context);

@@ -209,21 +209,19 @@ say_verify(struct tls_failure *f, const struct pki_cert *cert)
 static bool
 starts(const struct tls *tls, const char *text, size_t len)
 {
-	return tls->head_len >= len && memcmp(tls->head, text, len) == 0;
+	struct span start = tls_start(tls);
+
+	return start.len >= len && memcmp(start.ptr, text, len) == 0;
 }
 
 /* The record header could not be one. */
 static const char *
-not_tls(struct tls *tls)
+not_tls(const struct tls *tls)
 {
-	struct span rest = tls->lent;
+	struct span start = tls_start(tls);
 
-	while (tls->head_len < TLS_HEAD && rest.len > 0) {
-		tls->head[tls->head_len++] = rest.ptr[0];
-		rest = span_skip(rest, 1);
-	}
-	if (tls->head_len >= 5 && tls->head[0] == 0x10 && tls->head[2] == 0 &&
-	    (tls->head[3] == 4 || tls->head[3] == 6) && tls->head[4] == 'M') {
+	if (start.len >= 5 && start.ptr[0] == 0x10 && start.ptr[2] == 0 &&
+	    (start.ptr[3] == 4 || start.ptr[3] == 6) && start.ptr[4] == 'M') {
 		return "the device speaks plain MQTT to the encrypted port: put a BearSSLClient "
 		       "around the WiFiClient, or use the plain port";
 	}
@@ -239,14 +237,14 @@ ended_early(const struct tls *tls)
 	if (tls->state != TLS_HANDSHAKE) {
 		return "the connection broke off without a TLS close";
 	}
-	if (tls->head_len == 0) {
+	if (tls_start(tls).len == 0) {
 		return "connection opened and closed without a word";
 	}
 	return "the connection broke off in the middle of the handshake";
 }
 
 static const char *
-sentence_of(struct tls *tls, int reason)
+sentence_of(const struct tls *tls, int reason)
 {
 	if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		return ended_early(tls);
@@ -266,14 +264,16 @@ sentence_of(struct tls *tls, int reason)
 
 /* The first reason of the TLS library, and the first entry of all. */
 static unsigned long
-take_errors(struct tls_failure *failure)
+take_errors(struct tls *tls)
 {
+	struct tls_failure *failure = &tls->failure;
 	unsigned long first = 0, code;
 
 	while ((code = ERR_get_error_all(NULL, NULL, NULL, NULL, NULL)) != 0) {
 		if (first == 0) {
 			first = code;
 		}
+		tls_note_error(tls, code);
 		if (ERR_GET_LIB(code) == ERR_LIB_SSL && failure->reason == 0) {
 			failure->reason = ERR_GET_REASON(code);
 		}
@@ -326,8 +326,12 @@ drop_session(struct tls *tls)
 int
 tls_fail(struct tls *tls)
 {
-	unsigned long first = take_errors(&tls->failure);
+	unsigned long first;
 
+	if (tls->state == TLS_HANDSHAKE) {
+		tls_note_start(tls, tls->lent); /* OpenSSL stopped before the rest */
+	}
+	first = take_errors(tls);
 	say_failure(tls, first);
 	drop_session(tls);
 	tls->state = TLS_ENDED;

@@ -104,9 +104,25 @@ int tls_context_new(const struct tls_settings *settings, struct tls_shared *shar
  */
 void tls_context_unref(struct tls_context *context);
 
-/* ---- connection ------------------------------------------------------------------------ */
-
+/* What we present to devices, gathered once per context. */
+#define TLS_NAMES 8
+#define TLS_NAME_SIZE 128
+struct tls_presented {
+	char names[TLS_NAMES][TLS_NAME_SIZE]; /* dNSNames; the common name if there are none */
+	unsigned name_count;                  /* of the certificate; perhaps more than are kept */
+	char subject[TLS_NAME_SIZE], ca_subject[TLS_NAME_SIZE]; /* RFC 2253 text, cut */
+	char ca_fingerprint[PKI_FINGERPRINT_SIZE]; /* SHA-256 of its issuer's certificate */
+	int64_t not_before, not_after;
+	char key[32];        /* "EC P-256" */
+	char fault[TLS_NAME_SIZE]; /* that boards do not forgive; "" none */
+	bool short_signature; /* r and s both short: the crypto chip cannot check it */
+};
+const struct tls_presented *tls_context_presented(const struct tls_context *context);
 struct tls;
+/* Of the connection's context. */
+const struct tls_presented *tls_presented(const struct tls *tls);
+
+/* ---- connection ------------------------------------------------------------------------ */
 
 enum tls_state {
 	TLS_HANDSHAKE, /* needs more from the peer */
@@ -184,5 +200,38 @@ struct tls_failure {
 	char text[256];    /* a sentence for the log */
 };
 const struct tls_failure *tls_failure(const struct tls *tls);
+
+/* ---- evidence -------------------------------------------------------------------------- */
+
+#define TLS_MESSAGES 32
+#define TLS_ERRORS 8
+
+/* A handshake message that passed. */
+struct tls_message {
+	uint8_t type;
+	bool sent;   /* by us */
+	uint32_t ms; /* since tls_new() */
+};
+
+/* What happened in a handshake, for the diagnosis. */
+struct tls_evidence {
+	struct buf start;      /* the first raw bytes, until the hello was read */
+	uint32_t received, sent; /* sets of message types, bit n for type n */
+	struct tls_message message[TLS_MESSAGES]; /* the first of them */
+	unsigned message_count;
+	struct {
+		int library, reason;
+	} error[TLS_ERRORS];   /* OpenSSL's queue, oldest first */
+	unsigned error_count;
+	unsigned cert_length;  /* bytes of DER of the peer's certificate, 0 none */
+	unsigned chain_length; /* certificates that it sent */
+	bool by_intermediate;  /* its issuer stands in our own chain, and is no root */
+	size_t taken;          /* bytes that the handshake read */
+	uint64_t begun;        /* clock_ms() */
+};
+/* NULL after tls_forget_evidence(). */
+const struct tls_evidence *tls_evidence(const struct tls *tls);
+/* Past what can be diagnosed from it: give the memory back. Not during the handshake. */
+void tls_forget_evidence(struct tls *tls);
 
 #endif

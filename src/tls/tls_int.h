@@ -68,13 +68,12 @@ struct tls_context {
 	struct tls_calls calls;
 	STACK_OF(X509_CRL) *lists;
 	bool crl_stale;
+	struct tls_presented presented;
 	uint8_t session_context[32]; /* hash of the CA file and the CRL */
 	uint8_t scratch[TLS_RECORD_MAX]; /* a record in the making, or a session */
 };
 
 /* ---- connection.c ---------------------------------------------------------------------- */
-
-#define TLS_HEAD 8 /* first bytes kept for the diagnosis */
 
 struct tls {
 	struct tls_context *context;
@@ -85,9 +84,7 @@ struct tls {
 	bool eof, no_memory, flooded;
 	struct span lent;
 	struct buf *out;   /* of the call in progress, else NULL */
-	size_t handshaken; /* bytes taken by the handshake */
-	uint8_t head[TLS_HEAD];
-	unsigned head_len;
+	struct tls_evidence *evidence; /* not NULL during the handshake */
 	char *server_name;
 	struct pki_cert *peer;
 	struct pki_cert *offered; /* of a session that may resume, not yet the peer */
@@ -103,6 +100,24 @@ tls_of(const SSL *ssl)
 }
 
 BIO_METHOD *tls_bio_method(void);
+
+/* ---- evidence.c ------------------------------------------------------------------------ */
+
+/* Bytes that OpenSSL takes, or never will. */
+void tls_note_start(struct tls *tls, struct span taken);
+/* For SSL_CTX_set_msg_callback(). */
+void tls_note_message(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
+                      void *arg);
+void tls_note_error(struct tls *tls, unsigned long code);
+/* The peer's certificate, whether or not it will do. */
+void tls_note_certificate(struct tls *tls, X509 *cert, const STACK_OF(X509) *chain);
+struct span tls_start(const struct tls *tls);
+void tls_free_evidence(struct tls *tls);
+
+/* ---- presented.c ----------------------------------------------------------------------- */
+
+/* Fill context->presented in, from its certificate and whom it trusts. */
+int tls_present(struct tls_context *context) MUST_CHECK;
 
 /* ---- verify.c, resume.c, failure.c ----------------------------------------------------- */
 

@@ -217,6 +217,8 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 	tls->failure.admit = TLS_ADMIT_YES; /* a resumption may have asked before */
 	pki_cert_free(tls->peer);
 	tls->peer = NULL;
+	tls_note_certificate(tls, X509_STORE_CTX_get0_cert(store),
+	                     X509_STORE_CTX_get0_untrusted(store));
 	read = pki_cert_of(X509_STORE_CTX_get0_cert(store), tls->context->libctx, &tls->peer);
 	error = verify(store, &v);
 	if (error == X509_V_OK) {

@@ -439,10 +439,11 @@ def parse(text):
             typed[name] = kind
         else:
             name, _, _, value = SAMPLE.match(line).groups()
-            assert name in helped and name in typed and name not in values
+            sample = line.rsplit(" ", 1)[0] if "{cause=" in line else name
+            assert name in helped and name in typed and sample not in values
             assert name.startswith("gateway_")
             assert (typed[name] == "counter") == name.endswith("_total"), line
-            values[name] = float(value)
+            values[sample] = float(value)
     return values
 
 
@@ -469,6 +470,8 @@ def test_metrics(gateway):
         assert now["gateway_%s_total" % name] == before["gateway_%s_total" % name] + 1, name
     assert now["gateway_handshakes_total"] == before["gateway_handshakes_total"] + 2
     assert all(now[n] >= before[n] for n in before if n.endswith("_total"))
+    for cause in ("publish-denied", "connect-not-first"):
+        assert now['gateway_diagnosed_total{cause="%s"}' % cause] == 1, cause
     status = gw.metrics()
     for name in status:
         assert ("gateway_" + name in now) != ("gateway_%s_total" % name in now), name

@@ -30,6 +30,8 @@ struct daemon {
 	struct ctl_server *server;
 	struct ctl_request *kept; /* on the loop's thread */
 	bool done;
+	atomic_uint left; /* streams that their client closed */
+	int event_rc;     /* of the last event that was sent */
 };
 
 static atomic_uint peer_uid;
@@ -108,7 +110,38 @@ run_release(void *owner, struct ctl_request *request, const struct doc *args)
 	ctl_reply(request, doc_int(2));
 }
 
+static void
+stream_left(void *owner)
+{
+	struct daemon *d = owner;
+
+	atomic_fetch_add(&d->left, 1);
+}
+
+/* `events` events of `size` bytes; with `end` the answer behind them. */
+static void
+run_stream(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	size_t size = (size_t)doc_get_int(args, "size", 1);
+	char *text = malloc(size + 1);
+	struct daemon *d = owner;
+
+	assert_non_null(text);
+	memset(text, 'e', size);
+	d->event_rc = 0;
+	if (ctl_stream(request, stream_left, d)) {
+		for (int64_t n = doc_get_int(args, "events", 0); n > 0 && d->event_rc == 0; n--) {
+			d->event_rc = ctl_event(request, doc_string(span_of(text, size)));
+		}
+		if (d->event_rc == 0 && doc_get_bool(args, "end", false)) {
+			ctl_reply(request, doc_int(7));
+		}
+	}
+	free(text);
+}
+
 static const struct ctl_command commands[] = {
+	{ "stream", CTL_READ, run_stream },
 	{ "echo", CTL_READ, run_echo },
 	{ "big", CTL_READ, run_big },
 	{ "refuse", CTL_READ, run_refuse },
@@ -616,6 +649,103 @@ closing_with_an_open_request_is_fine(void **state)
 	ctl_disconnect(client);
 }
 
+/* ---- streams ------------------------------------------------------------- */
+
+static void
+wait_for_left(struct daemon *d)
+{
+	for (unsigned i = 0; atomic_load(&d->left) == 0; i++) {
+		assert_true(i < WAIT_MS);
+		check_alive(d); /* a round through the loop */
+	}
+}
+
+static int
+open_stream(const struct daemon *d, const char *yaml)
+{
+	struct buf request = request_of(yaml);
+	int fd = connect_raw(d->path);
+
+	send_raw(fd, buf_span(&request).ptr, buf_len(&request));
+	buf_release(&request);
+	return fd;
+}
+
+static void
+events_come_in_order_and_end(void **state)
+{
+	struct daemon d;
+	struct frame frame;
+	char bytes[4096];
+	struct span in;
+	size_t len;
+
+	(void)state;
+	daemon_start(&d, NULL);
+	len = read_to_end(open_stream(&d, "{command: stream, events: 3, size: 4, end: true}"), bytes,
+	                  sizeof bytes);
+	in = span_of(bytes, len);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(frame_read(in, &frame), 0);
+		assert_int_equal(frame.type, FRAME_EVENT);
+		assert_true(span_eq(span_head(frame.body, 12), span_str("result: eeee")));
+		in = span_skip(in, frame.size);
+	}
+	assert_int_equal(frame_read(in, &frame), 0);
+	assert_int_equal(frame.type, FRAME_END);
+	assert_int_equal(frame.size, in.len);
+	assert_int_equal(d.left, 0); /* the command ended it */
+	daemon_stop(&d);
+}
+
+static void
+a_watcher_may_leave(void **state)
+{
+	struct daemon d;
+
+	(void)state;
+	daemon_start(&d, NULL);
+	close(open_stream(&d, "{command: stream, events: 2}"));
+	wait_for_left(&d);
+	daemon_stop(&d);
+	assert_int_equal(d.left, 1);
+}
+
+static void
+a_slow_watcher_is_let_go(void **state)
+{
+	static char bytes[1 << 20];
+	struct ctl_limits limits = ctl_limits_default;
+	struct daemon d;
+	size_t len;
+
+	(void)state;
+	limits.stream_size = 8192;
+	daemon_start(&d, &limits);
+	len = read_to_end(open_stream(&d, "{command: stream, events: 1000, size: 4000}"), bytes,
+	                  sizeof bytes);
+	assert_int_equal(d.event_rc, ERR_LIMIT);
+	assert_true(len < sizeof bytes - 1);
+	assert_non_null(memmem(bytes, len, "events came faster than they were read", 38));
+	assert_int_equal(d.left, 0);
+	daemon_stop(&d);
+}
+
+static void
+closing_ends_streams(void **state)
+{
+	struct daemon d;
+	int fd;
+
+	(void)state;
+	daemon_start(&d, NULL);
+	fd = open_stream(&d, "{command: stream, events: 1}");
+	check_alive(&d);
+	daemon_stop(&d);
+	close(fd);
+	assert_int_equal(d.left, 1);
+}
+
 /* ---- the path ----------------------------------------------------------- */
 
 static void
@@ -896,6 +1026,10 @@ main(void)
 		cmocka_unit_test(clients_are_limited_with_places_for_root),
 		cmocka_unit_test(a_client_may_leave_before_its_answer),
 		cmocka_unit_test(closing_with_an_open_request_is_fine),
+		cmocka_unit_test(events_come_in_order_and_end),
+		cmocka_unit_test(a_watcher_may_leave),
+		cmocka_unit_test(a_slow_watcher_is_let_go),
+		cmocka_unit_test(closing_ends_streams),
 		cmocka_unit_test(a_live_daemon_is_not_replaced),
 		cmocka_unit_test(only_a_stale_socket_is_removed),
 		cmocka_unit_test(a_long_path_gets_a_sentence),

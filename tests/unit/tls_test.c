@@ -779,6 +779,107 @@ contexts_are_swapped_under_connections(void **state)
 	client_stop(&c);
 }
 
+/* ---- evidence -------------------------------------------------------------------------- */
+
+#define HAS(set, type) (((set) & 1u << (type)) != 0)
+
+static void
+a_refusal_leaves_evidence(void **state)
+{
+	struct identity device = make_identity(&(struct recipe){ .name = "x", .issuer = &world.foreign });
+	const struct tls_evidence *e;
+	bool found = false;
+	struct server s;
+	struct client c;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	s.chunk = 7;
+	client_start(&c, &device, TLS1_2_VERSION);
+	assert_false(meet(&c, &s, NULL));
+	e = tls_evidence(s.tls);
+	assert_non_null(e);
+	assert_int_equal(buf_span(&e->start).ptr[0], SSL3_RT_HANDSHAKE);
+	assert_true(buf_len(&e->start) > 100 && buf_len(&e->start) < 1000);
+	assert_true(HAS(e->received, SSL3_MT_CLIENT_HELLO) && HAS(e->received, SSL3_MT_CERTIFICATE));
+	assert_false(HAS(e->received, SSL3_MT_CERTIFICATE_VERIFY));
+	assert_true(HAS(e->sent, SSL3_MT_SERVER_HELLO) && HAS(e->sent, SSL3_MT_SERVER_DONE));
+	assert_false(HAS(e->sent, SSL3_MT_FINISHED));
+	assert_int_equal(e->message[0].type, SSL3_MT_CLIENT_HELLO);
+	assert_false(e->message[0].sent);
+	assert_true(e->message[1].sent);
+	for (unsigned i = 0; i < e->error_count; i++) {
+		found = found || (e->error[i].library == ERR_LIB_SSL && e->error[i].reason == 134);
+	}
+	assert_true(found);
+	assert_int_equal(e->cert_length, i2d_X509(device.cert, NULL));
+	assert_int_equal(e->chain_length, 1);
+	assert_false(e->by_intermediate);
+	client_stop(&c);
+	server_stop(&s);
+	free_identity(&device);
+}
+
+static void
+evidence_is_given_back(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t text[16];
+		struct server s;
+		struct client c;
+
+		server_start(&s, NULL, NULL);
+		server_accept(&s);
+		tls_forget_evidence(s.tls);
+		assert_non_null(tls_evidence(s.tls)); /* not before its end */
+		client_start(&c, &world.device, versions[i]);
+		assert_true(meet(&c, &s, NULL));
+		assert_true(HAS(tls_evidence(s.tls)->received, SSL3_MT_FINISHED));
+		tls_forget_evidence(s.tls);
+		assert_null(tls_evidence(s.tls));
+		assert_int_equal(SSL_write(c.ssl, "hello", 5), 5);
+		carry_up(&c, &s);
+		assert_int_equal(server_read(&s, text, sizeof text), 5);
+		client_stop(&c);
+		server_stop(&s);
+	}
+}
+
+static void
+first_bytes_are_kept(void **state)
+{
+	static const char connect[] = "\x10\x12\x00\x04MQTT\x04\x02\x00\x3c\x00\x06" "device";
+	struct server s;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	server_accept(&s);
+	tls_lend(s.tls, span_of(connect, sizeof connect - 1));
+	assert_int_equal(tls_handshake(s.tls, &s.out), ERR_CRYPTO);
+	assert_true(span_eq(buf_span(&tls_evidence(s.tls)->start),
+	                    span_of(connect, sizeof connect - 1)));
+	server_stop(&s);
+}
+
+static void
+we_know_what_we_present(void **state)
+{
+	const struct tls_presented *p;
+	struct server s;
+
+	(void)state;
+	server_start(&s, NULL, NULL);
+	p = tls_context_presented(s.context);
+	assert_int_equal(p->name_count, 1);
+	assert_true(p->names[0][0] != '\0');
+	assert_string_equal(p->key, "EC P-256");
+	assert_int_equal(strlen(p->ca_fingerprint), 64);
+	assert_true(p->not_before < clock_wall() && p->not_after > clock_wall());
+	assert_string_equal(p->fault, "");
+	server_stop(&s);
+}
+
 int
 main(void)
 {
@@ -804,6 +905,10 @@ main(void)
 		cmocka_unit_test(endless_hello_is_cut),
 		cmocka_unit_test(bad_files_give_a_sentence),
 		cmocka_unit_test(contexts_are_swapped_under_connections),
+		cmocka_unit_test(a_refusal_leaves_evidence),
+		cmocka_unit_test(evidence_is_given_back),
+		cmocka_unit_test(first_bytes_are_kept),
+		cmocka_unit_test(we_know_what_we_present),
 	};
 
 	return cmocka_run_group_tests(tests, world_make, world_remove);
