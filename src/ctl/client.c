@@ -150,17 +150,14 @@ send_all(int fd, struct span bytes, uint64_t deadline)
 	return 0;
 }
 
-/* Read some bytes into client->in. */
+/* Read what is there into client->in. */
 static int
-receive(struct ctl_client *client, uint64_t deadline)
+take_bytes(struct ctl_client *client)
 {
 	uint8_t *at;
 	ssize_t n;
 	int r = buf_reserve(&client->in, FRAME_BODY_MAX, &at);
 
-	if (r == 0) {
-		r = wait_for(client->fd, POLLIN, deadline);
-	}
 	if (r < 0) {
 		return r;
 	}
@@ -173,6 +170,14 @@ receive(struct ctl_client *client, uint64_t deadline)
 		return ERR_CLOSED;
 	}
 	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
+static int
+receive(struct ctl_client *client, uint64_t deadline)
+{
+	int r = wait_for(client->fd, POLLIN, deadline);
+
+	return r < 0 ? r : take_bytes(client);
 }
 
 /* Collect the bodies up to the END frame. */
@@ -267,13 +272,12 @@ say_failure(char *why, int code)
 	}
 }
 
-int
-ctl_call(struct ctl_client *client, const char *command, const struct doc *args,
-         unsigned timeout_ms, struct doc **out, char *why)
+/* Ask; what an earlier call was told is forgotten. */
+static int
+send_request(struct ctl_client *client, const char *command, const struct doc *args,
+             uint64_t deadline)
 {
-	uint64_t deadline = clock_ms() + timeout_ms;
-	struct buf request = { 0 }, body = { 0 };
-	struct doc *answer = NULL;
+	struct buf request = { 0 };
 	int r = write_request(command, args, &request);
 
 	free(client->refusal);
@@ -281,16 +285,133 @@ ctl_call(struct ctl_client *client, const char *command, const struct doc *args,
 	if (r == 0) {
 		r = send_all(client->fd, buf_span(&request), deadline);
 	}
+	buf_release(&request);
+	return r;
+}
+
+int
+ctl_call(struct ctl_client *client, const char *command, const struct doc *args,
+         unsigned timeout_ms, struct doc **out, char *why)
+{
+	uint64_t deadline = clock_ms() + timeout_ms;
+	struct buf body = { 0 };
+	struct doc *answer = NULL;
+	int r = send_request(client, command, args, deadline);
+
 	if (r == 0) {
 		r = receive_answer(client, deadline, &body);
 	}
 	r = r < 0 ? say_failure(why, r) : take_answer(client, buf_span(&body), &answer, why);
-	buf_release(&request);
 	buf_release(&body);
 	if (r == 0) {
 		*out = doc_take(answer, "result");
 		doc_free(answer);
 		r = *out != NULL ? 0 : say_failure(why, ERR_PROTOCOL);
 	}
+	return r;
+}
+
+/* ---- watching ----------------------------------------------------------- */
+
+/* 1: the daemon has sent something; 0: the watching is to end. */
+static int
+wait_for_event(int fd, int stop)
+{
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = stop, .events = POLLIN } };
+	int n;
+
+	do {
+		n = poll(p, 2, -1); /* a negative descriptor is left out */
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		return -errno;
+	}
+	return p[1].revents == 0;
+}
+
+/* One document, closed by EVENT or END. 1: more will come; 0: that is all. */
+static int
+take_event(struct ctl_client *client, enum frame_type last, struct span text,
+           const struct ctl_watch *watch, char *why)
+{
+	struct doc *answer;
+	const struct doc *event;
+	bool more;
+	int r;
+
+	if (last == FRAME_END && text.len == 0) {
+		return 0;
+	}
+	r = take_answer(client, text, &answer, why);
+	if (r < 0) {
+		return r;
+	}
+	event = doc_get(answer, "result");
+	if (event == NULL) {
+		doc_free(answer);
+		return say_failure(why, ERR_PROTOCOL);
+	}
+	more = last == FRAME_EVENT && watch->event(watch->owner, event);
+	doc_free(answer);
+	return more;
+}
+
+/* The frames that are there. 1: more must come; 0: the watching is to end. */
+static int
+take_frames(struct ctl_client *client, struct buf *body, const struct ctl_watch *watch, char *why)
+{
+	struct frame frame;
+	int r = 1;
+
+	while (r > 0) {
+		r = frame_read(buf_span(&client->in), &frame);
+		if (r == ERR_MORE) {
+			return 1;
+		}
+		if (r == 0 && frame.type == FRAME_REQUEST) {
+			r = ERR_PROTOCOL;
+		} else if (r == 0) {
+			r = buf_len(body) + frame.body.len > ANSWER_MAX ?
+			            ERR_LIMIT :
+			            buf_append(body, frame.body);
+			buf_consume(&client->in, frame.size);
+		}
+		if (r < 0) {
+			return say_failure(why, r);
+		}
+		r = 1;
+		if (frame.type != FRAME_PART) {
+			r = take_event(client, frame.type, buf_span(body), watch, why);
+			buf_consume(body, buf_len(body));
+		}
+	}
+	return r;
+}
+
+int
+ctl_watch(struct ctl_client *client, const char *command, const struct doc *args,
+          const struct ctl_watch *watch, char *why)
+{
+	struct buf body = { 0 };
+	int r = send_request(client, command, args, clock_ms() + CONNECT_SECONDS * 1000);
+	bool more = r == 0;
+
+	if (r < 0) {
+		say_failure(why, r);
+	}
+	while (more) {
+		r = wait_for_event(client->fd, watch->stop);
+		if (r > 0) {
+			r = take_bytes(client);
+			r = r == 0 ? 1 : r;
+		}
+		if (r < 0) {
+			say_failure(why, r);
+		} else if (r > 0) {
+			r = take_frames(client, &body, watch, why);
+		}
+		more = r > 0;
+	}
+	buf_release(&body);
 	return r;
 }

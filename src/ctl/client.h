@@ -28,4 +28,19 @@ const char *ctl_refusal(const struct ctl_client *client);
 int ctl_call(struct ctl_client *client, const char *command, const struct doc *args,
              unsigned timeout_ms, struct doc **out, char *why) MUST_CHECK;
 
+/* What to do with the events of a command that goes on. */
+struct ctl_watch {
+	/* The event stays the caller's. False ends the watching. */
+	bool (*event)(void *owner, const struct doc *event);
+	void *owner;
+	int stop; /* a descriptor; when it can be read, the watching ends. -1: none */
+};
+/*
+ * Send a request as above and wait for events without a limit of time. 0: the
+ * daemon, the caller's function or the descriptor has ended it; the
+ * connection is of no more use then. ERR_CLOSED: the daemon went away.
+ */
+int ctl_watch(struct ctl_client *client, const char *command, const struct doc *args,
+              const struct ctl_watch *watch, char *why) MUST_CHECK;
+
 #endif

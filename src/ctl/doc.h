@@ -54,6 +54,8 @@ int64_t doc_number(const struct doc *scalar);
 int doc_write_yaml(const struct doc *doc, struct buf *out) MUST_CHECK;
 /* JSON (cJSON), indented, newline at the end. */
 int doc_write_json(const struct doc *doc, struct buf *out) MUST_CHECK;
+/* The same on one line, for streams. */
+int doc_write_json_line(const struct doc *doc, struct buf *out) MUST_CHECK;
 /*
  * Parse one YAML document: no anchors or aliases, no tags, depth at most 16,
  * no key twice; plain scalars become bool, int or null by the JSON schema.

@@ -76,14 +76,26 @@ append_escaped(struct buf *out, const char *text)
 	return buf_append(out, span_str("\n"));
 }
 
-int
-doc_write_json(const struct doc *doc, struct buf *out)
+static int
+write_json(const struct doc *doc, bool lines, struct buf *out)
 {
 	cJSON *json = doc_failed(doc) ? NULL : convert(doc);
-	char *text = json != NULL ? cJSON_Print(json) : NULL;
+	char *text = json == NULL ? NULL : lines ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
 	int r = text != NULL ? append_escaped(out, text) : -ENOMEM;
 
 	cJSON_free(text);
 	cJSON_Delete(json);
 	return r;
+}
+
+int
+doc_write_json(const struct doc *doc, struct buf *out)
+{
+	return write_json(doc, true, out);
+}
+
+int
+doc_write_json_line(const struct doc *doc, struct buf *out)
+{
+	return write_json(doc, false, out);
 }

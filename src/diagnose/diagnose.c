@@ -84,7 +84,8 @@ is_session(const struct diagnose_evidence *e)
 static bool
 refused_late(const struct diagnose_evidence *e)
 {
-	return e->alert_in.seen && e->alert_in.number != 0 && e->app_in == 0;
+	return e->alert_in.seen && e->alert_in.number != 0 && e->app_in == 0 &&
+	       !(e->alert_out.seen && e->alert_out.number == 100);
 }
 
 static const struct rule *

@@ -240,7 +240,7 @@ lost(const struct diagnose_evidence *e)
 static bool
 renegotiation(const struct diagnose_evidence *e)
 {
-	return e->renegotiation;
+	return e->renegotiation || (e->alert_out.seen && e->alert_out.number == 100);
 }
 
 static bool
@@ -250,6 +250,7 @@ nothing(const struct diagnose_evidence *e)
 }
 
 static const struct rule list[] = {
+	{ CAUSE_RENEGOTIATION, renegotiation, BY_MESSAGES },
 	{ CAUSE_RECORD_DAMAGED, damaged, BY_REASON },
 	{ CAUSE_TAKEOVER_LOOP, takeover_loop, BY_MQTT | BY_HISTORY },
 	{ CAUSE_TAKEN_OVER, taken_over, BY_MQTT },
@@ -278,7 +279,6 @@ static const struct rule list[] = {
 	{ CAUSE_GATEWAY_FAULT, gateway_fault, BY_MQTT },
 	{ CAUSE_NO_CONNACK, no_connack, BY_MQTT | BY_END | BY_HISTORY },
 	{ CAUSE_LOST_IN_SESSION, lost, BY_END },
-	{ CAUSE_RENEGOTIATION, renegotiation, BY_MESSAGES },
 	{ CAUSE_NOTHING, nothing, BY_END },
 };
 

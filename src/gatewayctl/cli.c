@@ -215,6 +215,20 @@ cli_ask(struct cli *cli, const char *command, const struct doc *args, struct doc
 }
 
 int
+cli_watch(struct cli *cli, const char *command, const struct doc *args,
+          const struct ctl_watch *watch, char *why)
+{
+	struct ctl_client *client;
+	int r = ctl_connect(socket_path(cli), &client, why);
+
+	if (r == 0) {
+		r = ctl_watch(client, command, args, watch, why);
+		ctl_disconnect(client);
+	}
+	return r;
+}
+
+int
 cli_result(struct cli *cli, struct doc *doc, void (*table)(FILE *out, const struct doc *doc))
 {
 	struct buf text = { 0 };

@@ -107,6 +107,9 @@ int cli_fail_register(struct cli *cli, struct reg *reg, int code, const char *na
  */
 int cli_ask(struct cli *cli, const char *command, const struct doc *args, struct doc **out,
             char *why, char **refusal) MUST_CHECK;
+/* The same for a command that goes on: ctl_watch(). */
+int cli_watch(struct cli *cli, const char *command, const struct doc *args,
+              const struct ctl_watch *watch, char *why) MUST_CHECK;
 /* Make a folder, and those above it. An exit code, after a sentence if it is not CLI_DONE. */
 int cli_make_folder(struct cli *cli, const char *path, unsigned mode) MUST_CHECK;
 

@@ -98,6 +98,16 @@ static const struct option_spec topics_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec failures_options[] = {
+	{ "limit", 0, "N", "the newest N only" },
+	{ NULL },
+};
+
+static const struct option_spec watch_options[] = {
+	{ "failures", 0, NULL, "failed attempts and broken sessions" },
+	{ NULL },
+};
+
 const struct command commands[] = {
 	{ "init", "", 0, 0, "make the CA, the gateway certificate and the register",
 	  "Finds the names and addresses of this host and puts them into the gateway\n"
@@ -205,6 +215,23 @@ const struct command commands[] = {
 	  "gatewayctl topics pump1 --publish Home\n"
 	  "gatewayctl topics pump1 --subscribe 'all/#'\n",
 	  topics_options, topics_run },
+	{ "failures", "[ID|ADDRESS]", 0, 1, "list who failed to connect, and why",
+	  "Newest first. Attempts that fail the same way are one line with their count and\n"
+	  "the time between two of them.\n",
+	  "gatewayctl failures\n"
+	  "gatewayctl failures --limit 5\n"
+	  "gatewayctl failures 192.0.2.7 -o json\n",
+	  failures_options, failures_run },
+	{ "diagnose", "ID|ADDRESS", 1, 1, "say what is wrong with a device, and what to do",
+	  "Its story in the order of time, the most likely cause now, and the remedy.\n",
+	  "gatewayctl diagnose pump1\n"
+	  "gatewayctl diagnose 192.0.2.7\n",
+	  NULL, diagnose_run },
+	{ "watch", "", 0, 0, "show what happens as it happens",
+	  "One line for each event, with -o json one document for each, until Ctrl-C.\n",
+	  "gatewayctl watch --failures\n"
+	  "gatewayctl watch --failures -o json\n",
+	  watch_options, watch_run },
 	{ "help", "[COMMAND]", 0, 3, "show help", NULL,
 	  "gatewayctl help enroll\n", NULL, help_run },
 	{ NULL },

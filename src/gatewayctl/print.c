@@ -5,6 +5,10 @@
 #include <stdlib.h>
 
 #include "text.h"
+#include "wrap.h"
+
+#define WRAP_LEAST 40 /* columns; when fewer are left, the last cell gets lines of its own */
+#define WRAP_INDENT 4
 
 char *
 print_cell(const struct doc *value, enum print_as as)
@@ -90,6 +94,7 @@ struct table {
 	const struct column *columns;
 	size_t n;          /* columns */
 	size_t *width;
+	size_t limit;      /* columns of a line, 0: none */
 	struct buf cells;  /* each with a NUL, row by row */
 	bool failed;
 };
@@ -148,18 +153,47 @@ table_free(struct table *table)
 	}
 }
 
+void
+table_wrap(struct table *table, size_t limit)
+{
+	table->limit = limit;
+}
+
+/* The last cell of a line, behind that many columns. */
+static void
+put_last(const struct table *table, FILE *out, const char *cell, size_t before)
+{
+	if (table->limit == 0 || before + text_width(cell) <= table->limit) {
+		fprintf(out, "%s\n", cell);
+	} else if (before + WRAP_LEAST <= table->limit) {
+		wrap_text(out, cell, before, table->limit);
+	} else {
+		fprintf(out, "\n%*s", WRAP_INDENT, "");
+		wrap_text(out, cell, WRAP_INDENT, table->limit);
+	}
+}
+
 int
 table_print(struct table *table, FILE *out)
 {
 	struct span cells = buf_span(&table->cells);
 	const char *at = (const char *)cells.ptr, *end = at + cells.len;
 	int r = table->failed ? -ENOMEM : 0;
+	size_t before = 0;
+
+	for (size_t c = 0; c + 1 < table->n; c++) {
+		before += table->width[c] + 2;
+	}
 
 	for (size_t i = 0; r == 0 && at < end; i++) {
 		size_t c = i % table->n;
 
-		put_cell(out, at, table->width[c], to_the_right(table->columns[c].as),
-		         c == table->n - 1);
+		if (c == table->n - 1 && !to_the_right(table->columns[c].as)) {
+			put_last(table, out, at, before);
+		} else {
+			put_cell(out, at, table->width[c], to_the_right(table->columns[c].as),
+			         c == table->n - 1);
+		}
 		at += strlen(at) + 1;
 	}
 	table_free(table);

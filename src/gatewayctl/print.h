@@ -32,6 +32,8 @@ struct column {
 struct table;
 struct table *table_new(const struct column *columns); /* NULL: out of memory */
 void table_add(struct table *table, const struct doc *row);
+/* Break the last column so that lines have at most that many columns; 0: do not. */
+void table_wrap(struct table *table, size_t limit);
 /* Print and free it. 0 or -ENOMEM (then nothing was printed). */
 int table_print(struct table *table, FILE *out) MUST_CHECK;
 void table_free(struct table *table); /* NULL is no fault */

@@ -38,6 +38,14 @@ int reload_run(struct cli *cli);
 int config_check_run(struct cli *cli);
 int config_show_run(struct cli *cli);
 int topics_run(struct cli *cli);
+int failures_run(struct cli *cli);
+int diagnose_run(struct cli *cli);
+int watch_run(struct cli *cli);
+
+/* { address: WORD } or { identity: WORD }: what the word is tells its form. */
+void failures_subject(struct doc *args, const char *word);
+/* Set "device" of a row: the identity, or (the name) that nobody vouches for. */
+void failures_put_device(struct doc *row, const struct doc *failure);
 
 /* "name=value": the name as in ${label.NAME}, the value empty or fit for a topic. */
 bool label_valid(const char *text);

@@ -10,7 +10,10 @@
  *   bear_client [options] HOST PORT NAME KEY
  *
  * NAME is what the board would connect to: sent as SNI and compared. "-": an
- * IPAddress object, no name at all. Prints one key=value per line:
+ * IPAddress object, no name at all. -x FAULT, repeatable, makes it misbehave as
+ * boards do (see faults[]); -e says what becomes of the socket of a connection
+ * that failed: "open" (as on the board, until the gateway closes or -d is over),
+ * "fin" or "reset". Prints one key=value per line:
  *
  *   tls_error    BearSSL's number; 256 + n: fatal alert n received
  *   mqtt_state   as PubSubClient::state()
@@ -21,9 +24,11 @@
  */
 #include <bearssl.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,9 +46,39 @@
 #define CHANGE_CIPHER_SPEC 20 /* a record type */
 #define PACKET_MAX 256        /* of PubSubClient */
 
+#define FAULTS(X)                                                                             \
+	X(NO_ANCHOR, "no-anchor")       /* the sketch lacks the gateway's CA */               \
+	X(NO_SIGN, "no-sign")           /* the crypto chip does not sign */                   \
+	X(FIXED_RANDOM, "fixed-random") /* no random source: the same numbers each time */    \
+	X(OLD_LIBRARY, "old-library")   /* ArduinoBearSSL 1.4.0: fragments of 4096 bytes */   \
+	X(RSA_SUITES, "rsa-suites")     /* knows no suite that fits an EC key */              \
+	X(NO_HELLO, "no-hello")         /* hangs before its first byte */                     \
+	X(NO_CONNECT, "no-connect")     /* hangs behind the handshake */                      \
+	X(CONNECT_LOST, "connect-lost") /* the CONNECT did not fit: closes TLS, no data */    \
+	X(CUT_CONNECT, "cut-connect")   /* loses power behind the CONNACK */
+
+enum fault {
+#define X(name, text) FAULT_##name,
+	FAULTS(X)
+#undef X
+	FAULT_COUNT
+};
+
+static const char *const faults[] = {
+#define X(name, text) text,
+	FAULTS(X)
+#undef X
+};
+
+enum ending { ENDING_OPEN, ENDING_FIN, ENDING_RESET };
+
 struct options {
 	const char *host, *port, *name, *key;
+	const char *source;  /* address to come from, NULL: any */
+	const char *cert;    /* file instead of the compiled in certificate, NULL: none */
 	const char *payload;
+	enum ending ending;
+	int fault[FAULT_COUNT];
 	long long now;  /* what the board takes for the time */
 	int deadline;   /* seconds for everything */
 	int resume;     /* connect twice */
@@ -138,26 +173,36 @@ decode(struct board *b, const char *text, void (*take)(void *, const void *, siz
 }
 
 static void
-load(struct board *b)
+read_file(const char *name, char *text, size_t size)
 {
-	char text[8192];
-	FILE *file = fopen(b->options->key, "r");
+	FILE *file = fopen(name, "r");
 	size_t n;
 
 	if (file == NULL) {
-		die(b->options->key);
+		die(name);
 	}
-	n = fread(text, 1, sizeof text - 1, file);
+	n = fread(text, 1, size - 1, file);
 	text[n] = '\0';
 	fclose(file);
+}
+
+static void
+load(struct board *b)
+{
+	char text[8192];
+
+	read_file(b->options->key, text, sizeof text);
 	br_skey_decoder_init(&b->key);
 	if (!decode(b, text, take_key) || br_skey_decoder_last_error(&b->key) != 0 ||
 	    br_skey_decoder_key_type(&b->key) != BR_KEYTYPE_EC) {
 		errno = EINVAL;
 		die(b->options->key);
 	}
+	if (b->options->cert != NULL) {
+		read_file(b->options->cert, text, sizeof text);
+	}
 	/* Without the last line break the decoder never ends: as on the board. */
-	if (!decode(b, SECRET_CERTIFICATE, take_cert)) {
+	if (!decode(b, b->options->cert != NULL ? text : SECRET_CERTIFICATE, take_cert)) {
 		b->cert_len = 0;
 	}
 	b->chain[0].data = b->cert;
@@ -165,6 +210,22 @@ load(struct board *b)
 }
 
 /* ---- the wire --------------------------------------------------------------------------- */
+
+/* Come from another address of this machine: to the gateway, another board. */
+static void
+come_from(int fd, const char *source)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+
+	if (source == NULL) {
+		return;
+	}
+	errno = EINVAL;
+	if (inet_pton(AF_INET, source, &address.sin_addr) != 1 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+		die(source);
+	}
+}
 
 static void
 dial(struct board *b)
@@ -176,7 +237,11 @@ dial(struct board *b)
 		die(b->options->host);
 	}
 	b->fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (b->fd < 0 || connect(b->fd, list->ai_addr, list->ai_addrlen) != 0) {
+	if (b->fd < 0) {
+		die("socket");
+	}
+	come_from(b->fd, b->options->source);
+	if (connect(b->fd, list->ai_addr, list->ai_addrlen) != 0) {
 		die("connect");
 	}
 	freeaddrinfo(list);
@@ -283,6 +348,45 @@ error_of(const struct board *b)
 	return error == BR_ERR_OK && b->lost ? BR_ERR_IO : error;
 }
 
+/* A chip that does not answer, or whose slot is empty. */
+static size_t
+no_signature(const br_ec_impl *impl, const br_hash_class *hash, const void *value,
+	     const br_ec_private_key *key, void *signature)
+{
+	(void)impl;
+	(void)hash;
+	(void)value;
+	(void)key;
+	(void)signature;
+	return 0;
+}
+
+static void
+set_faults(struct board *b)
+{
+	static const uint16_t rsa[] = { BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+					BR_TLS_RSA_WITH_AES_128_CBC_SHA };
+	static unsigned char large[4096 + 85];
+	br_ssl_engine_context *eng = &b->sc.eng;
+	const int *fault = b->options->fault;
+
+	if (fault[FAULT_NO_ANCHOR]) {
+		br_x509_minimal_init_full(&b->xc, NULL, 0);
+		br_ssl_engine_set_x509(eng, &b->xc.vtable);
+	}
+	if (fault[FAULT_OLD_LIBRARY]) {
+		br_ssl_engine_set_buffers_bidi(eng, b->in, sizeof b->in, large, sizeof large);
+	}
+	if (fault[FAULT_RSA_SUITES]) {
+		br_ssl_engine_set_suites(eng, rsa, 2);
+	}
+	if (fault[FAULT_FIXED_RANDOM]) {
+		/* The C library's generator, never seeded, in the place of the chip's. */
+		br_ssl_engine_inject_entropy(eng, "1804289383", 10);
+		eng->rng_os_rand_done = 1;
+	}
+}
+
 /* Everything anew for each connect, as the library does it. */
 static void
 set_up(struct board *b)
@@ -299,8 +403,11 @@ set_up(struct board *b)
 	if (!o->bare && b->cert_len > 0) {
 		br_ssl_client_set_single_ec(&b->sc, b->chain, 1, br_skey_decoder_get_ec(&b->key),
 					    BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN, BR_KEYTYPE_EC,
-					    br_ec_get_default(), br_ecdsa_sign_asn1_get_default());
+					    br_ec_get_default(),
+					    o->fault[FAULT_NO_SIGN] ? no_signature :
+						    br_ecdsa_sign_asn1_get_default());
 	}
+	set_faults(b);
 	br_x509_minimal_set_time(&b->xc, (uint32_t)(o->now / DAY + YEAR_0_TO_1970),
 				 (uint32_t)(o->now % DAY));
 }
@@ -461,12 +568,28 @@ subscribe(struct board *b)
 
 /* ---- one connection ------------------------------------------------------------------------ */
 
-/* Nothing is sent and nothing is closed: until the gateway does, or the time is over. */
+static void
+reset(struct board *b)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	setsockopt(b->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* close() resets */
+}
+
+/* Nothing is sent: until the gateway closes, or the time is over. */
 static void
 linger(struct board *b)
 {
 	char rest[512];
 	ssize_t n = 0;
+
+	if (b->options->ending == ENDING_RESET) {
+		reset(b);
+		return;
+	}
+	if (b->options->ending == ENDING_FIN) {
+		shutdown(b->fd, SHUT_WR); /* close() with unread bytes would reset */
+	}
 
 	for (;;) {
 		struct pollfd p = { .fd = b->fd, .events = POLLIN };
@@ -487,9 +610,26 @@ linger(struct board *b)
 static void
 talk(struct board *b)
 {
-	int state = mqtt_connect(b);
+	int state;
 
+	if (b->options->fault[FAULT_CONNECT_LOST]) {
+		printf("mqtt_state=-1\ntls_error=%d\n", error_of(b));
+		br_ssl_engine_close(&b->sc.eng);
+		while (step(b, 0)) {
+		}
+		return;
+	}
+	if (b->options->fault[FAULT_NO_CONNECT]) {
+		printf("mqtt_state=-4\n");
+		linger(b);
+		return;
+	}
+	state = mqtt_connect(b);
 	printf("mqtt_state=%d\n", state);
+	if (b->options->fault[FAULT_CUT_CONNECT]) {
+		reset(b);
+		return;
+	}
 	if (state == 0) {
 		publish(b);
 		subscribe(b);
@@ -513,7 +653,7 @@ run(struct board *b, int resume)
 	br_ssl_engine_get_session_parameters(&b->sc.eng, &before);
 	b->end = now_ms() + b->options->deadline * 1000LL;
 	dial(b);
-	done = handshake(b, resume);
+	done = !b->options->fault[FAULT_NO_HELLO] && handshake(b, resume);
 	br_ssl_engine_get_session_parameters(&b->sc.eng, &after);
 	if (!done) {
 		printf("mqtt_state=-2\ntls_error=%d\n", error_of(b));
@@ -534,12 +674,52 @@ run(struct board *b, int resume)
 }
 
 static void
+take_fault(struct options *o, const char *name)
+{
+	for (int i = 0; i < FAULT_COUNT; i++) {
+		if (strcmp(faults[i], name) == 0) {
+			o->fault[i] = 1;
+			return;
+		}
+	}
+	fprintf(stderr, "bear_client: there is no fault %s\n", name);
+	exit(2);
+}
+
+static void
+take_ending(struct options *o, const char *name)
+{
+	static const char *const names[] = { "open", "fin", "reset" };
+
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(names[i], name) == 0) {
+			o->ending = (enum ending)i;
+			return;
+		}
+	}
+	fprintf(stderr, "bear_client: there is no ending %s\n", name);
+	exit(2);
+}
+
+static void
 parse(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "d:mnp:rst:")) != -1) {
+	while ((c = getopt(argc, argv, "b:c:d:e:mnp:rst:x:")) != -1) {
 		switch (c) {
+		case 'b':
+			o->source = optarg;
+			break;
+		case 'c':
+			o->cert = optarg;
+			break;
+		case 'e':
+			take_ending(o, optarg);
+			break;
+		case 'x':
+			take_fault(o, optarg);
+			break;
 		case 'd':
 			o->deadline = atoi(optarg);
 			break;
@@ -566,8 +746,8 @@ parse(struct options *o, int argc, char **argv)
 		}
 	}
 	if (argc - optind != 4) {
-		fputs("usage: bear_client [-mnrs] [-d SECONDS] [-p PAYLOAD] [-t TIME] HOST PORT "
-		      "NAME KEY\n",
+		fputs("usage: bear_client [-mnrs] [-b ADDRESS] [-c CERTIFICATE] [-d SECONDS] "
+		      "[-e open|fin|reset] [-p PAYLOAD] [-t TIME] [-x FAULT]... HOST PORT NAME KEY\n",
 		      stderr);
 		exit(2);
 	}

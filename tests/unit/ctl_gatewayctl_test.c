@@ -464,6 +464,11 @@ a_device_is_enrolled_shown_and_revoked(void **state)
 		{ { "status" }, CLI_NOT_RUNNING, "" },
 		{ { "disconnect", "p1" }, CLI_NOT_RUNNING, "" },
 		{ { "reload" }, CLI_NOT_RUNNING, "" },
+		{ { "failures" }, CLI_NOT_RUNNING, "" },
+		{ { "failures", "--limit", "0" }, CLI_USAGE, "" },
+		{ { "diagnose", "p1" }, CLI_NOT_RUNNING, "" },
+		{ { "watch", "--failures" }, CLI_NOT_RUNNING, "" },
+		{ { "watch" }, CLI_USAGE, "" },
 		{ { "config", "show" }, CLI_DONE, "gateway.state_directory" },
 	};
 
@@ -481,6 +486,66 @@ a_device_is_enrolled_shown_and_revoked(void **state)
 		free(out);
 	}
 	assert_int_equal(nftw(place.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* ---- what is wrong ------------------------------------------------------ */
+
+static void
+the_last_column_is_broken_to_the_width(void **state)
+{
+	static const struct {
+		size_t limit;
+		const char *text;
+	} rows[] = {
+		{ 0, "NAME  CAUSE\np1    one two three four five six seven eight nine ten\n" },
+		{ 47, "NAME  CAUSE\np1    one two three four five six seven eight\n"
+		      "      nine ten\n" },
+		{ 30, "NAME  CAUSE\np1    \n    one two three four five\n"
+		      "    six seven eight nine ten\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		static const struct column two[] = { { "name", "NAME" }, { "cause", "CAUSE" },
+							 { NULL } };
+		struct doc *row = doc_map();
+		struct table *table = table_new(two);
+		char *text = NULL;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		doc_set_text(row, "name", "p1");
+		doc_set_text(row, "cause", "one two three four five six seven eight nine ten");
+		table_add(table, row);
+		table_wrap(table, rows[i].limit);
+		assert_int_equal(table_print(table, out), 0);
+		fclose(out);
+		assert_string_equal(text, rows[i].text);
+		free(text);
+		doc_free(row);
+	}
+}
+
+static void
+a_word_is_an_address_or_a_name(void **state)
+{
+	static const struct {
+		const char *word, *key;
+	} rows[] = {
+		{ "192.0.2.7", "address" }, { "2001:db8::7", "address" },
+		{ "pump1", "identity" },    { "0123a5b1c2d3e4f501", "identity" },
+		{ "1.2.3", "identity" },    { "", "identity" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct doc *args = doc_map();
+
+		failures_subject(args, rows[i].word);
+		assert_string_equal(doc_get_text(args, rows[i].key, "none"), rows[i].word);
+		assert_int_equal(doc_count(args), 1);
+		doc_free(args);
+	}
 }
 
 /* ---- one table, told everywhere ----------------------------------------- */
@@ -584,6 +649,8 @@ main(void)
 		cmocka_unit_test(options_may_be_repeated),
 		cmocka_unit_test(labels_are_checked),
 		cmocka_unit_test(a_device_is_enrolled_shown_and_revoked),
+		cmocka_unit_test(the_last_column_is_broken_to_the_width),
+		cmocka_unit_test(a_word_is_an_address_or_a_name),
 		cmocka_unit_test(manual_and_completion_name_everything),
 		cmocka_unit_test(every_command_has_help_and_examples),
 	};

@@ -917,6 +917,98 @@ strange_answers_are_failures(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* Counts the events, and ends at the one that says so. */
+static bool
+count_event(void *owner, const struct doc *event)
+{
+	int64_t *sum = owner;
+
+	*sum += doc_get_int(event, "n", 1000);
+	return !doc_get_bool(event, "last", false);
+}
+
+static void
+watching_takes_event_after_event(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		int result;
+		int64_t sum; /* of the events */
+	} rows[] = {
+#define ONE "GW\x01\x03\0\0\0\x0e" "result: {n: 1}"
+#define LAST "GW\x01\x03\0\0\0\x1a" "result: {n: 2, last: true}"
+		{ ONE ONE, 44, ERR_CLOSED, 2 },
+		{ ONE LAST ONE, 78, 0, 3 },
+		{ ONE "GW\x01\x04\0\0\0\0" ONE, 52, 0, 1 },
+		{ ONE "GW\x01\x04\0\0\0\x0a" "result: {}", 40, 0, 1 },
+		{ "GW\x01\x02\0\0\0\x04" "resu" "GW\x01\x03\0\0\0\x0a" "lt: {n: 7}" ONE, 52, ERR_CLOSED,
+		  8 },
+		{ ONE "GW\x01\x04\0\0\0\x22" "error: {code: -13, sentence: \"no\"}", 64, -EACCES, 1 },
+		{ ONE "GW\x01\x03\0\0\0\x04" "n: 1", 34, ERR_PROTOCOL, 1 },
+		{ ONE "GW\x01\x01\0\0\0\0", 30, ERR_PROTOCOL, 1 },
+		{ ONE "GW\x02", 25, ERR_VERSION, 1 },
+		{ ONE "GW\x01", 25, ERR_CLOSED, 1 },
+		{ ONE "HTTP/1.0 200", 34, ERR_MALFORMED, 1 },
+#undef ONE
+#undef LAST
+	};
+	char folder[] = "/tmp/ctl-test-XXXXXX", name[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(name, sizeof name, "%s/s", folder);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", name);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct imposter imposter = { .bytes = rows[i].bytes, .len = rows[i].len };
+		int64_t sum = 0;
+		struct ctl_watch watch = { .event = count_event, .owner = &sum, .stop = -1 };
+		struct ctl_client *client;
+		pthread_t thread;
+		char why[256] = "";
+		int r;
+
+		imposter.listener = socket(AF_UNIX, SOCK_STREAM, 0);
+		assert_int_equal(bind(imposter.listener, (struct sockaddr *)&address, sizeof address),
+		                 0);
+		assert_int_equal(listen(imposter.listener, 1), 0);
+		assert_int_equal(pthread_create(&thread, NULL, imposter_run, &imposter), 0);
+		assert_int_equal(ctl_connect(name, &client, why), 0);
+		r = ctl_watch(client, "watch", NULL, &watch, why);
+		if (r != rows[i].result || sum != rows[i].sum || (r < 0 && why[0] == '\0')) {
+			fail_msg("row %zu: %d, sum %d, %s", i, r, (int)sum, why);
+		}
+		ctl_disconnect(client);
+		pthread_join(thread, NULL);
+		close(imposter.listener);
+		unlink(name);
+	}
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void
+watching_ends_by_a_descriptor(void **state)
+{
+	struct daemon d;
+	struct ctl_client *client;
+	struct ctl_watch watch = { .event = count_event };
+	char why[256] = "";
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	daemon_start(&d, NULL);
+	client = connect_client(&d);
+	assert_int_equal(write(ends[1], "", 1), 1);
+	watch.stop = ends[0];
+	assert_int_equal(ctl_watch(client, "keep", NULL, &watch, why), 0); /* nothing comes */
+	ctl_disconnect(client);
+	daemon_stop(&d);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -944,6 +1036,8 @@ main(void)
 		cmocka_unit_test(real_credentials_are_read),
 		cmocka_unit_test(nobody_listens),
 		cmocka_unit_test(strange_answers_are_failures),
+		cmocka_unit_test(watching_takes_event_after_event),
+		cmocka_unit_test(watching_ends_by_a_descriptor),
 	};
 
 	/* As the daemon does: a client may leave before its answer. */
