@@ -304,6 +304,16 @@ remake(struct relay *r, struct remake *m)
 	return rc;
 }
 
+/* The byte behind the protocol name (3.1.2.2), whatever it is. */
+static uint8_t
+level_of(struct span body)
+{
+	struct reader r = reader_of(body);
+
+	(void)read_block(&r);
+	return read_u8(&r);
+}
+
 int
 connect_take(struct relay *r, const struct unit *u)
 {
@@ -311,6 +321,7 @@ connect_take(struct relay *r, const struct unit *u)
 	enum mqtt_reason reason = MQTT_MALFORMED_PACKET;
 	int rc = mqtt_decode_connect(u->body, &m.c, &reason);
 
+	r->level = level_of(u->body);
 	if (rc < 0) {
 		return refuse_unread(r, rc, u, &m.c, reason);
 	}

@@ -2,6 +2,8 @@
 /* What others may know of a relay, and whether other rules would change it. */
 #include "relay/relay_int.h"
 
+#include <stdlib.h>
+
 struct relay_ending
 relay_ending(const struct relay *r)
 {
@@ -13,6 +15,7 @@ relay_info(const struct relay *r, struct relay_info *out)
 {
 	*out = (struct relay_info){
 		.version = r->version,
+		.level = r->level,
 		.device_client_id = relay_device_id(r),
 		.client_id = relay_client_id(r),
 		.clean_start = r->clean_start,

@@ -148,6 +148,7 @@ struct relay_ending relay_ending(const struct relay *relay);
 
 struct relay_info {
 	enum mqtt_version version;   /* 0 before CONNECT */
+	uint8_t level;               /* as CONNECT said it, known or not; 0 before */
 	struct span device_client_id; /* as the device sent it */
 	struct span client_id;        /* upstream; valid from RELAY_DIAL on */
 	bool clean_start, session_present;

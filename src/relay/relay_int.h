@@ -160,6 +160,7 @@ struct relay {
 	uint32_t session_expiry; /* 5.0; before: UINT32_MAX when the session is kept */
 	uint16_t keep_alive;
 	uint8_t version;     /* 0 before CONNECT */
+	uint8_t level;       /* of the protocol, as the device said it */
 	bool clean_start, session_present;
 	bool quiet;          /* 5.0: Request Problem Information is 0 */
 	bool assigned;       /* 5.0: the client identifier came empty */

@@ -232,7 +232,7 @@ take_relay(const struct session *s, struct diagnose_evidence *e)
 	take_ending(s, m);
 	take_broker(s, m);
 	COPY(m->client_id, info.device_client_id);
-	m->level = (uint8_t)info.version;
+	m->level = info.level;
 	m->keepalive = info.keep_alive;
 	m->connack_sent = s->state == SESSION_LIVE;
 	m->after_connect = s->proved;

@@ -61,15 +61,15 @@ def test_real_lines_name_the_real_address(refusals):
 
 
 def test_reason_can_not_inject():
-    start = "warning session: device refused device=a address=192.0.2.1 reason="
-    lie = 'warning session: device refused device=a address=%s reason=x' % LIAR
+    start = "warning session: device refused cause=x device=a address=192.0.2.1 reason="
+    lie = 'warning session: device refused cause=x device=a address=%s reason=x' % LIAR
     assert banned(start + '"%s"' % lie) == "192.0.2.1"
     assert banned('info session: device connected device="%s" address=192.0.2.1' % lie) is None
-    assert banned('warning session: device refused device="%s" address=192.0.2.1 reason=x'
+    assert banned('warning session: device refused cause=x device="%s" address=192.0.2.1 reason=x'
                   % lie) == "192.0.2.1"
     assert banned("host other[1]: " + lie) is None
     assert banned("warning session: more devices were refused count=5") is None
-    assert banned("warning session: device refused device=a address=2001:db8::7 reason=x") \
+    assert banned("warning session: device refused cause=x device=a address=2001:db8::7 reason=x") \
         == "2001:db8::7"
 
 
