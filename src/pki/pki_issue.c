@@ -15,16 +15,18 @@
 /*
  * ArduinoBearSSL gathers Certificate and ClientKeyExchange in a record of 512
  * bytes and asks the crypto chip for the signature only then. A certificate
- * of this size fills the record, so it is sent first: a chip that cannot sign
- * is then told from a device that refuses us (the limit seen was 433).
+ * of this size fills the record and still fits into it, so it is sent first: a
+ * chip that cannot sign is then told from a device that refuses us. The limits
+ * seen were 433 and 502; a signature may be a few bytes shorter than another.
  */
 #define DEVICE_DER_MIN 480
-/* Two attributes because one holds at most 64 characters (RFC 5280). */
-#define FILLER_1 "mkr-gateway device. This text is long so that the gateway sees"
-#define FILLER_2 "whether it was the crypto chip that failed or the trust anchor"
+#define DEVICE_DER_AIM 487
+/* Bytes of an attribute of a name beside its text. */
+#define ATTRIBUTE_BYTES 11
+/* Cut to what is needed. Two attributes, as one holds at most 64 characters (RFC 5280). */
+#define FILLER "mkr-gateway device, padded to a length ......................."
 
-_Static_assert(sizeof FILLER_1 <= PKI_NAME_MAX + 1, "ub-organization-name");
-_Static_assert(sizeof FILLER_2 <= PKI_NAME_MAX + 1, "ub-organizational-unit-name");
+_Static_assert(sizeof FILLER <= PKI_NAME_MAX + 1, "ub-organization-name");
 
 /* What a certificate for a device is made from. */
 struct order {
@@ -61,7 +63,7 @@ add_profile(X509 *x509, const X509 *ca)
 }
 
 static int
-build(const struct order *order, bool second_filler, X509 **out)
+build(const struct order *order, struct span filler, struct span more, X509 **out)
 {
 	int64_t end = pki_end(order->days > 0 ? order->days : DEVICE_DAYS, order->ca->not_after);
 	X509 *x509;
@@ -70,9 +72,11 @@ build(const struct order *order, bool second_filler, X509 **out)
 	if (rc != 0) {
 		return rc;
 	}
-	rc = pki_build_subject(x509, NID_organizationName, span_str(FILLER_1));
-	if (rc == 0 && second_filler) {
-		rc = pki_build_subject(x509, NID_organizationalUnitName, span_str(FILLER_2));
+	if (filler.len > 0) {
+		rc = pki_build_subject(x509, NID_organizationName, filler);
+	}
+	if (rc == 0 && more.len > 0) {
+		rc = pki_build_subject(x509, NID_organizationalUnitName, more);
 	}
 	if (rc == 0) {
 		rc = pki_build_subject(x509, NID_commonName, order->name);
@@ -91,16 +95,28 @@ build(const struct order *order, bool second_filler, X509 **out)
 	return 0;
 }
 
+/* As much of the filler as a certificate of that many bytes lacks. */
+static struct span
+filler_for(int len)
+{
+	int lacks = DEVICE_DER_AIM - ATTRIBUTE_BYTES - len;
+
+	return len >= DEVICE_DER_MIN ? span_of(NULL, 0) :
+	                               span_head(span_str(FILLER), lacks > 0 ? (size_t)lacks : 1);
+}
+
 /* With as much text as the size needs. */
 static int
 build_long(const struct order *order, X509 **out)
 {
+	struct span filler[2] = { { 0 } };
 	X509 *x509;
-	int rc = build(order, false, &x509);
+	int rc = build(order, filler[0], filler[1], &x509);
 
-	if (rc == 0 && i2d_X509(x509, NULL) < DEVICE_DER_MIN) {
+	for (unsigned i = 0; i < 2 && rc == 0 && i2d_X509(x509, NULL) < DEVICE_DER_MIN; i++) {
+		filler[i] = filler_for(i2d_X509(x509, NULL));
 		X509_free(x509);
-		rc = build(order, true, &x509);
+		rc = build(order, filler[0], filler[1], &x509);
 	}
 	if (rc == 0 && i2d_X509(x509, NULL) < DEVICE_DER_MIN) {
 		X509_free(x509);

@@ -316,6 +316,23 @@ assert_device(const struct pki_issued *issued, const char *name)
 	X509_free(ca);
 }
 
+/* Long enough to fill a board's first record, and short enough to fit into it. */
+static void
+length_is_between_the_limits(void **state)
+{
+	char name[65];
+	struct pki_issued issued;
+
+	(void)state;
+	for (size_t n = 1; n < sizeof name; n++) {
+		memset(name, 'n', n);
+		name[n] = '\0';
+		assert_int_equal(pki_sign_request(folder, span_str(REAL), name, 0, &issued, why), 0);
+		assert_in_range(issued.der_len, 480, 502);
+		pki_issued_free(&issued);
+	}
+}
+
 static void
 real_request_is_signed(void **state)
 {
@@ -770,6 +787,7 @@ main(void)
 		WITH_CA(gateway_has_its_profile),
 		WITH_CA(gateway_key_stays_when_asked),
 		WITH_CA(gateway_names_are_checked),
+		WITH_CA(length_is_between_the_limits),
 		WITH_CA(real_request_is_signed),
 		WITH_CA(size_holds_for_the_shortest_names),
 		WITH_CA(dates_end_with_the_ca_and_before_2050),
