@@ -69,8 +69,13 @@ def test_story_of_a_board(gateway, tmp_path):
     device = gw.enroll()
     with gw.client(device, V5) as c:
         c.publish("elsewhere", "x", 1, code=0x87)
-        got = ask(gw, command="diagnose", identity=device.name)["result"]
-        assert got["connected"] and got["verdict"]["cause"] == "publish-denied"
+
+        def denied():
+            answer = ask(gw, command="diagnose", identity=device.name)["result"]
+            return answer if answer["verdict"]["cause"] == "publish-denied" else None
+        # The answer to the device is there before the denial is noted.
+        got = until(denied, "the denial to be noted")
+        assert got["connected"]
         assert '"elsewhere"' in got["verdict"]["sentence"]
         assert [s["event"] for s in got["story"]] == ["connected", "failed"]
     counts = ask(gw, command="status")["result"]["diagnosed"]
