@@ -46,6 +46,23 @@ daemon_audit(struct daemon *d, struct ctl_request *request, const char *action,
 	}
 }
 
+/* Ask every worker about the device that the request names. */
+static void
+ask_identity(struct daemon *d, struct ctl_request *request, const struct doc *args,
+             void (*run)(struct worker *worker, struct worker_call *call),
+             void (*finish)(struct gather *gather))
+{
+	struct gather *g = gather_new(d, request);
+
+	if (g == NULL) {
+		out_of_memory(request);
+	} else if (!identity_argument(request, args, g->identity)) {
+		gather_free(g);
+	} else {
+		gather_start(g, run, finish);
+	}
+}
+
 /* ---- status ------------------------------------------------------------------------- */
 
 static struct doc *
@@ -259,15 +276,7 @@ answer_device(struct gather *g)
 static void
 device(void *owner, struct ctl_request *request, const struct doc *args)
 {
-	struct gather *g = gather_new(owner, request);
-
-	if (g == NULL) {
-		out_of_memory(request);
-	} else if (!identity_argument(request, args, g->identity)) {
-		gather_free(g);
-	} else {
-		gather_start(g, look_at_device, answer_device);
-	}
+	ask_identity(owner, request, args, look_at_device, answer_device);
 }
 
 /* ---- disconnect ------------------------------------------------------------------------ */
@@ -301,15 +310,7 @@ answer_disconnect(struct gather *g)
 static void
 disconnect(void *owner, struct ctl_request *request, const struct doc *args)
 {
-	struct gather *g = gather_new(owner, request);
-
-	if (g == NULL) {
-		out_of_memory(request);
-	} else if (!identity_argument(request, args, g->identity)) {
-		gather_free(g);
-	} else {
-		gather_start(g, end_sessions, answer_disconnect);
-	}
+	ask_identity(owner, request, args, end_sessions, answer_disconnect);
 }
 
 /* ---- reload ----------------------------------------------------------------------------- */
