@@ -82,7 +82,8 @@ def refused(gw, device, tls, alert, sentence):
     def attempt():
         before = gw.metrics()["handshakes_failed"]
         assert alert_of(gw, context) == alert
-        assert gw.metrics()["handshakes_failed"] == before + 1
+        # The alert goes out first, then it is counted.
+        until(lambda: gw.metrics()["handshakes_failed"] == before + 1, "the handshake counted")
 
     return refusal(gw, attempt, sentence)
 
