@@ -62,10 +62,20 @@ struct conf_match {
 	size_t label_count;
 };
 
+/* What becomes of a map's devices while the broker is away. */
+struct conf_outage {
+	bool hold;            /* keep them connected, admit new ones, store; false: refuse */
+	bool publish_only;    /* persistent sessions that arrive: session present 0, no subscriptions */
+	uint64_t store_bytes; /* largest store per device; 0: no bound of that kind */
+	uint32_t store_messages;
+	uint32_t store_age;   /* seconds */
+};
+
 struct conf_map {
 	char *name;
 	struct conf_match match;
 	struct topic_rules rules;
+	struct conf_outage outage;
 	unsigned grace_days; /* after its certificate's end a device may still connect */
 	int line;
 };
@@ -112,7 +122,20 @@ struct conf {
 		unsigned connect_timeout; /* ms, connect and CONNACK each */
 		unsigned retry_min, retry_max; /* ms, backoff while the broker is away */
 		unsigned pending; /* connects under way at once, all workers; default 8 unix, 64 TCP */
+		unsigned response_timeout; /* ms; a broker that owes an answer for so long is frozen */
 	} upstream;
+
+	struct { /* the gateway's own session with the broker */
+		char *client_id;      /* template; default "gateway-${gateway}" */
+		char *username;       /* default "mqtt-gateway"; no device may have that identity */
+		char *status_topic;   /* template; default "gateway/${gateway}/status"; NULL none */
+		char *presence_topic; /* template; default "gateway/${gateway}/devices/${identity}/presence"; NULL none */
+		unsigned inflight;    /* stored messages sent and not acknowledged; default 20 */
+	} uplink;
+
+	struct {
+		uint64_t bytes; /* of all devices together; default 256 MiB */
+	} spool;
 
 	struct {
 		unsigned connections;             /* in total */
@@ -126,6 +149,7 @@ struct conf {
 		unsigned denied_inflight;   /* denied QoS 1 and 2 publishes answered locally and not finished */
 		unsigned subscriptions;     /* device filters per session */
 		unsigned topic_aliases;     /* per direction; 0 forbids */
+		uint32_t hold_memory;       /* bytes of forwarded, unacknowledged QoS 1 publishes kept per device */
 		uint32_t high_water, low_water; /* bytes queued towards a slow side: pause, resume */
 	} limits;
 

@@ -30,6 +30,14 @@ int broker_new(struct broker **out) MUST_CHECK;
 void broker_free(struct broker *broker);
 void broker_read(struct broker *broker, struct broker_info *out);
 
+/*
+ * Somebody who asks the broker for signs of life (the uplink) found it silent
+ * for longer than it may be: it is away for everybody although it accepts
+ * connections, and only an answer (broker_alive()) ends that, no dial.
+ */
+void broker_frozen(struct broker *broker);
+void broker_alive(struct broker *broker);
+
 /* Where and how to dial; copied by upstream_configure(). */
 struct upstream_settings {
 	const char *path;    /* unix socket, or NULL */
