@@ -30,7 +30,6 @@ static const uint16_t SUITES[] = { BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA
 static struct {
 	struct tls_settings settings;
 	struct tls_transport transport;
-	enum tls_state state;
 	unsigned error;
 	uint32_t unix_time;
 	bool seeded;            /* the generator lives in client and survives connections */
@@ -55,7 +54,10 @@ static struct {
 		br_x509_minimal_context x509;
 		uint32_t scratch[sizeof(br_x509_minimal_context) / sizeof(uint32_t)];
 	} shared;
-} tls = { .state = TLS_CLOSED };
+} tls;
+
+/* On its own, so that the rest needs no initial values: they would be in flash. */
+static enum tls_state state = TLS_CLOSED;
 
 /*
  * Sessions
@@ -105,11 +107,11 @@ doubt_session(unsigned error)
 static void
 finish(unsigned error)
 {
-	if (tls.state == TLS_HANDSHAKE && tls.offered) {
+	if (state == TLS_HANDSHAKE && tls.offered) {
 		doubt_session(error);
 	}
 	tls.error = error;
-	tls.state = TLS_CLOSED;
+	state = TLS_CLOSED;
 }
 
 /* BearSSL's number, made precise by what it cannot know. */
@@ -124,7 +126,7 @@ engine_error(void)
 	if (error == BR_ERR_X509_EXPIRED && tls.unix_time < TLS_CLOCK_PLAUSIBLE) {
 		return TLS_ERROR_CLOCK;
 	}
-	if (error == BR_ERR_OK && tls.state == TLS_HANDSHAKE) {
+	if (error == BR_ERR_OK && state == TLS_HANDSHAKE) {
 		return BR_ERR_IO; /* close_notify instead of an answer */
 	}
 	return error;
@@ -233,7 +235,7 @@ bool
 tls_open(const struct tls_settings *settings, const struct tls_transport *transport,
          uint32_t unix_time)
 {
-	tls.state = TLS_CLOSED;
+	state = TLS_CLOSED;
 	tls.settings = *settings;
 	tls.transport = *transport;
 	tls.unix_time = unix_time;
@@ -258,7 +260,7 @@ tls_open(const struct tls_settings *settings, const struct tls_transport *transp
 		return false;
 	}
 	tls.offered = tls.session_valid;
-	tls.state = TLS_HANDSHAKE;
+	state = TLS_HANDSHAKE;
 	return true;
 }
 
@@ -273,7 +275,7 @@ opened(void)
 		return;
 	}
 	save_session();
-	tls.state = TLS_OPEN;
+	state = TLS_OPEN;
 	tls.limit = deadline_in(tls.settings.idle_ms);
 }
 
@@ -349,7 +351,7 @@ transport_is_over(unsigned engine)
 static bool
 is_late(void)
 {
-	if (tls.state == TLS_OPEN && !tls.closing) {
+	if (state == TLS_OPEN && !tls.closing) {
 		if (tls.settings.idle_ms == 0) {
 			return false;
 		}
@@ -368,7 +370,7 @@ settle(void)
 
 	if (engine == BR_SSL_CLOSED) {
 		finish(tls.closing ? 0 : engine_error());
-	} else if (tls.state == TLS_HANDSHAKE && (engine & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)) != 0) {
+	} else if (state == TLS_HANDSHAKE && (engine & (BR_SSL_SENDAPP | BR_SSL_RECVAPP)) != 0) {
 		opened();
 	} else if (transport_is_over(engine)) {
 		finish(tls.closing ? 0 : BR_ERR_IO);
@@ -380,14 +382,14 @@ settle(void)
 enum tls_state
 tls_step(void)
 {
-	if (tls.state == TLS_CLOSED) {
-		return tls.state;
+	if (state == TLS_CLOSED) {
+		return state;
 	}
 	tls.moved = false;
 	for (unsigned i = 0; i < STEP_MOVES && move_some(); i++) {
 	}
 	settle();
-	return tls.state;
+	return state;
 }
 
 /*
@@ -397,7 +399,7 @@ tls_step(void)
 static bool
 is_open(void)
 {
-	return tls.state == TLS_OPEN && !tls.closing;
+	return state == TLS_OPEN && !tls.closing;
 }
 
 size_t
@@ -446,7 +448,7 @@ tls_close(uint32_t ms)
 {
 	size_t unread;
 
-	if (tls.state == TLS_HANDSHAKE) {
+	if (state == TLS_HANDSHAKE) {
 		tls.offered = false; /* our own decision: no word about the session */
 		finish(0);
 		return;
@@ -467,7 +469,7 @@ tls_close(uint32_t ms)
 void *
 tls_scratch(size_t *size)
 {
-	if (tls.state != TLS_OPEN) {
+	if (state != TLS_OPEN) {
 		return NULL;
 	}
 	*size = sizeof tls.shared.scratch;
