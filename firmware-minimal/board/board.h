@@ -21,6 +21,12 @@ bool board_take_fault(struct fault_record *out);
 uint8_t board_reset_cause(void);
 /* The processor runs from the crystal; false: open loop, about 2 % off. */
 bool board_has_crystal(void);
+/*
+ * A number that outlives a reset which the firmware brought upon itself: by a
+ * fault, the watchdog or board_reset(). False after any other reset.
+ */
+void board_remember(uint32_t value);
+bool board_recall(uint32_t *value);
 void board_reset(void) __attribute__((noreturn));
 
 /* Bytes of the stack that were ever used, and all there are. */

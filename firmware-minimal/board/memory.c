@@ -113,3 +113,44 @@ strcmp(const char *a, const char *b)
 	}
 	return (uint8_t)*a - (uint8_t)*b;
 }
+
+int
+strncmp(const char *a, const char *b, size_t n)
+{
+	for (; n > 0; n--, a++, b++) {
+		if (*a != *b || *a == '\0') {
+			return (uint8_t)*a - (uint8_t)*b;
+		}
+	}
+	return 0;
+}
+
+char *
+strchr(const char *text, int wanted)
+{
+	for (;; text++) {
+		if (*text == (char)wanted) {
+			return (char *)(uintptr_t)text;
+		}
+		if (*text == '\0') {
+			return NULL;
+		}
+	}
+}
+
+char *
+strcpy(char *restrict to, const char *restrict from)
+{
+	return memcpy(to, from, strlen(from) + 1);
+}
+
+char *
+strpbrk(const char *text, const char *wanted)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr(wanted, *text) != NULL) {
+			return (char *)(uintptr_t)text;
+		}
+	}
+	return NULL;
+}

@@ -5,6 +5,7 @@
 
 #define FAULT_MAGIC 0x46415554u /* "FAUT" */
 #define PHASE_MAGIC 0x50484153u
+#define OWN_RESET_MAGIC 0x4F574E52u
 #define STACK_PAINT 0x5AC35AC3u
 #define STACK_GUARD 0x6B7A9D31u
 
@@ -21,11 +22,13 @@ void systick_handler(void); /* hal/time.c */
 /* Survive every reset but that of the power. */
 static struct fault_record kept_fault __attribute__((section(".kept")));
 static uint32_t kept_phase_magic __attribute__((section(".kept")));
+static uint32_t kept_own_reset __attribute__((section(".kept")));
+static uint32_t kept_note[2] __attribute__((section(".kept")));
 static uint32_t kept_guard __attribute__((section(".kept.last")));
 volatile uint32_t emulator_phase __attribute__((section(".kept")));
 
 static uint8_t reset_cause;
-static bool crystal;
+static bool crystal, own_reset;
 static uint32_t last_phase;
 
 static void
@@ -90,6 +93,9 @@ reset_handler(void)
 	SCB_VTOR = (uint32_t)&vectors;
 	memory_start();
 	reset_cause = PM_RCAUSE;
+	own_reset = (reset_cause & PM_RCAUSE_WDT) != 0 ||
+	            ((reset_cause & PM_RCAUSE_SYST) != 0 && kept_own_reset == OWN_RESET_MAGIC);
+	kept_own_reset = 0;
 	phase_start();
 	crystal = clock_start();
 	main();
@@ -149,6 +155,20 @@ board_reset_cause(void)
 	return reset_cause;
 }
 
+void
+board_remember(uint32_t value)
+{
+	kept_note[0] = value;
+	kept_note[1] = ~value;
+}
+
+bool
+board_recall(uint32_t *value)
+{
+	*value = kept_note[0];
+	return own_reset && kept_note[1] == ~kept_note[0];
+}
+
 bool
 board_has_crystal(void)
 {
@@ -165,6 +185,7 @@ void
 board_reset(void)
 {
 	cpu_interrupts_off();
+	kept_own_reset = OWN_RESET_MAGIC;
 	__asm__ volatile("dsb" ::: "memory");
 	SCB_AIRCR = SCB_AIRCR_RESET;
 	__asm__ volatile("dsb" ::: "memory");

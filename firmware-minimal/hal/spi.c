@@ -28,14 +28,16 @@ peripheral_start(void)
 	sercom_wait_sync(SERCOM4, SERCOM_SYNCBUSY_ENABLE);
 }
 
-/* The module stays in reset and switched off until its driver starts it. */
+/*
+ * After a reset of the processor RESET_N and CHIP_EN go low: the module stays
+ * off until its driver starts it. Called again, it leaves both as they are.
+ */
 void
 spi_init(void)
 {
 	const uint32_t outputs = 1u << PIN_CS | 1u << PIN_RESET_N | 1u << PIN_CHIP_EN;
 
 	PORT_A->OUTSET = 1u << PIN_CS;
-	PORT_A->OUTCLR = 1u << PIN_RESET_N | 1u << PIN_CHIP_EN;
 	PORT_A->DIRSET = outputs;
 	PORT_B->OUTSET = 1u << PIN_IRQ_N;
 	PORT_B->PINCFG[PIN_IRQ_N] = PORT_PINCFG_INEN | PORT_PINCFG_PULLEN;

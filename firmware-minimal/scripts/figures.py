@@ -11,6 +11,7 @@ that is not in the table is an error, not a guess.
 """
 import argparse
 import collections
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -100,28 +101,44 @@ class Graph:
 
 
 def read_table(path):
+    """Callers and the names or patterns of what they call."""
+    sets = {}
     table = {}
     for line in path.read_text().splitlines():
-        line = line.split('#')[0].strip()
-        if line:
-            caller, _, targets = line.partition(':')
-            table[caller.strip()] = targets.split()
+        words = line.split('#')[0].split()
+        if not words:
+            continue
+        names = []
+        for word in words[1:]:
+            names += sets[word] if word in sets else [word]
+        if words[0].startswith('@'):
+            sets[words[0]] = names[1:]  # without the "="
+        else:
+            table[words[0].rstrip(':')] = names
     return table
 
 
-def targets_of(graph, name, table):
-    names = set(graph.calls[name])
-    if name in graph.indirect:
-        short = name.split(':')[-1].split('.')[0]
-        if short not in table:
-            fail('%s calls through a pointer and is not in scripts/indirect-calls' % name)
-        names |= set(table[short])
+def pointed_at(graph, name, table):
+    short = name.split(':')[-1].split('.')[0]
+    if short not in table:
+        fail('%s calls through a pointer and is not in scripts/indirect-calls' % name)
     found = set()
-    for each in names:
+    for pattern in table[short]:
+        if pattern == '-':
+            continue
+        matches = [each for each in graph.short if fnmatch.fnmatchcase(each, pattern)]
+        if not matches:
+            fail('scripts/indirect-calls: %s calls %s, which does not exist' % (short, pattern))
+        for each in matches:
+            found |= graph.short[each]
+    return found
+
+
+def targets_of(graph, name, table):
+    found = pointed_at(graph, name, table) if name in graph.indirect else set()
+    for each in graph.calls[name]:
         where = graph.resolve(each)
         if not where:
-            if name in graph.indirect and each in table.get(name.split(':')[-1], []):
-                continue  # not in this image
             fail('%s calls %s, whose frame is not known' % (name, each))
         found |= where
     return found
