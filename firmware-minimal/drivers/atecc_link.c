@@ -302,13 +302,17 @@ enum atecc_status
 atecc_operate(enum atecc_status (*unit)(void *job), void *job)
 {
 	struct deadline deadline = deadline_in(OPERATION_MS);
-	enum atecc_status status;
+	enum atecc_status status = ATECC_OK;
 	unsigned tries = 0;
 
 	do {
+		enum atecc_status before = status;
+
 		status = wake();
 		if (status == ATECC_OK) {
 			status = unit(job);
+		} else if (status == ATECC_ABSENT && before != ATECC_OK) {
+			status = before; /* it was there: what happened then says more */
 		}
 		rest(WORD_SLEEP);
 	} while (may_pass(status) && ++tries < UNIT_TRIES && !deadline_over(&deadline));
