@@ -17,7 +17,7 @@
 #define WAKE_LATE_POLLS 5u   /* of a millisecond each, before the next pulse */
 #define WAKE_TRIES 20u
 #define BUS_TRIES 4u
-#define REST_WAIT_US 1500u   /* at least 1 ms between sleep and the next wake */
+#define REST_WAIT_MS 2u       /* at least 1 ms between sleep and the next wake */
 #define POLL_MS 2u
 #define ANSWER_MS 2700u      /* the slowest row of the sheet ends at 2.5 s */
 #define READ_TRIES 3u
@@ -115,7 +115,7 @@ rest(uint8_t word)
 {
 	/* Not acknowledged when it sleeps already. */
 	(void)i2c_write(ADDRESS, &word, 1);
-	time_wait_us(REST_WAIT_US);
+	time_wait_ms(REST_WAIT_MS);
 }
 
 static enum atecc_status
@@ -302,13 +302,17 @@ enum atecc_status
 atecc_operate(enum atecc_status (*unit)(void *job), void *job)
 {
 	struct deadline deadline = deadline_in(OPERATION_MS);
-	enum atecc_status status;
+	enum atecc_status status = ATECC_OK;
 	unsigned tries = 0;
 
 	do {
+		enum atecc_status before = status;
+
 		status = wake();
 		if (status == ATECC_OK) {
 			status = unit(job);
+		} else if (status == ATECC_ABSENT && before != ATECC_OK) {
+			status = before; /* it was there: what happened then says more */
 		}
 		rest(WORD_SLEEP);
 	} while (may_pass(status) && ++tries < UNIT_TRIES && !deadline_over(&deadline));
