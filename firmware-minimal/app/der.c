@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define SEQUENCE 0x30
-#define INTEGER 0x02
-#define VERSION 0xA0
+#define TAG_SEQUENCE 0x30
+#define TAG_INTEGER 0x02
+#define TAG_VERSION 0xA0
 
 struct span {
 	const uint8_t *at;
@@ -65,7 +65,7 @@ der_is_sequence(const uint8_t *data, size_t size)
 	struct span in = { data, size };
 	struct span content;
 
-	return take(&in, SEQUENCE, &content) && in.left == 0;
+	return take(&in, TAG_SEQUENCE, &content) && in.left == 0;
 }
 
 static const uint8_t SPKI_HEAD[] = {
@@ -79,15 +79,15 @@ certificate_public_key(const uint8_t *der, size_t size, uint8_t public_key[64])
 	struct span in = { der, size };
 	struct span certificate, tbs, skipped;
 
-	if (!take(&in, SEQUENCE, &certificate) || in.left != 0 ||
-	    !take(&certificate, SEQUENCE, &tbs)) {
+	if (!take(&in, TAG_SEQUENCE, &certificate) || in.left != 0 ||
+	    !take(&certificate, TAG_SEQUENCE, &tbs)) {
 		return false;
 	}
-	take(&tbs, VERSION, &skipped); /* version 1 has none */
-	if (!take(&tbs, INTEGER, &skipped) || !take(&tbs, SEQUENCE, &skipped) || /* algorithm */
-	    !take(&tbs, SEQUENCE, &skipped) ||                                   /* issuer */
-	    !take(&tbs, SEQUENCE, &skipped) ||                                   /* validity */
-	    !take(&tbs, SEQUENCE, &skipped)) {                                   /* subject */
+	take(&tbs, TAG_VERSION, &skipped); /* version 1 has none */
+	if (!take(&tbs, TAG_INTEGER, &skipped) || !take(&tbs, TAG_SEQUENCE, &skipped) || /* algorithm */
+	    !take(&tbs, TAG_SEQUENCE, &skipped) ||                                   /* issuer */
+	    !take(&tbs, TAG_SEQUENCE, &skipped) ||                                   /* validity */
+	    !take(&tbs, TAG_SEQUENCE, &skipped)) {                                   /* subject */
 		return false;
 	}
 	if (tbs.left < sizeof SPKI_HEAD + 64 || memcmp(tbs.at, SPKI_HEAD, sizeof SPKI_HEAD) != 0) {
@@ -166,7 +166,7 @@ csr_info(const uint8_t serial[9], const uint8_t public_key[64], uint8_t *out, si
 	static const uint8_t no_attributes[] = { 0xA0, 0x00 };
 	struct out o = { out, room, 0, false };
 
-	put_head(&o, SEQUENCE, sizeof version + 31 + sizeof SPKI_HEAD + 64 + sizeof no_attributes);
+	put_head(&o, TAG_SEQUENCE, sizeof version + 31 + sizeof SPKI_HEAD + 64 + sizeof no_attributes);
 	put(&o, version, sizeof version);
 	put_name(&o, serial);
 	put(&o, SPKI_HEAD, sizeof SPKI_HEAD);
@@ -190,7 +190,7 @@ put_integer(struct out *o, const uint8_t number[32])
 	unsigned skip;
 	size_t size = integer_size(number, &skip);
 
-	put_head(o, INTEGER, size);
+	put_head(o, TAG_INTEGER, size);
 	if (number[skip] >> 7 != 0) {
 		put_byte(o, 0);
 	}
@@ -209,12 +209,12 @@ csr_finish(const uint8_t *info, size_t info_size, const uint8_t signature[64], u
 	size_t bits = 1 + 2 + pair;
 	size_t all = info_size + sizeof algorithm + head_size(bits) + bits;
 
-	put_head(&o, SEQUENCE, all);
+	put_head(&o, TAG_SEQUENCE, all);
 	put(&o, info, info_size);
 	put(&o, algorithm, sizeof algorithm);
 	put_head(&o, 0x03, bits);
 	put_byte(&o, 0);
-	put_head(&o, SEQUENCE, pair);
+	put_head(&o, TAG_SEQUENCE, pair);
 	put_integer(&o, signature);
 	put_integer(&o, signature + 32);
 	return o.full ? 0 : o.used;
