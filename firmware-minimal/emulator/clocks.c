@@ -392,6 +392,9 @@ gclk_write(struct soc *soc, unsigned instance, unsigned offset, unsigned bytes, 
 	case 0x08:
 		k->gendiv[id] = value;
 		k->div_selected = (uint8_t)id;
+		if ((k->genctrl[id] & 0x10000) == 0) {
+			return; /* of a generator that stands still: nothing to synchronise (2.3 B) */
+		}
 		break;
 	default:
 		break;

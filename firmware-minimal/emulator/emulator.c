@@ -343,7 +343,7 @@ add_machine(struct emulator *e)
 		config.until_ns = (uint64_t)(e->options->seconds * 1e9);
 	}
 	if (config.stack_limit == 0) {
-		elf_find(e->elf, "_stack_limit", &config.stack_limit);
+		elf_find(e->elf, "stack_limit", &config.stack_limit);
 	}
 	elf_find(e->elf, "emulator_phase", &config.phase_address);
 	e->machine = machine_new(&config);

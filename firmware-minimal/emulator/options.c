@@ -73,7 +73,7 @@ static const char help[] =
 "  --fault WORD          NAME[=VALUE][:COUNT][@FROM_MS]; --fault help lists them\n"
 "  --trace               what the models see, on standard error\n"
 "  --led-log             each change of the LED\n"
-"  --stack-limit ADDRESS lowest stack pointer (default: _stack_limit of --elf)\n"
+"  --stack-limit ADDRESS lowest stack pointer (default: stack_limit of --elf)\n"
 "  --allow-watchdog      a watchdog reset is counted, but does not end the run\n"
 "\n"
 "Exit status: 0 done, 2 usage, 3 the firmware broke a rule, 4 the board stays\n"
