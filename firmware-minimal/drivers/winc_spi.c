@@ -361,14 +361,18 @@ winc_read_block(uint32_t address, void *data, size_t n)
 	if (n == 0 || n > BLOCK_MAX) {
 		return n == 0 ? WINC_OK : WINC_PARAMETER;
 	}
-	/* A block of one byte is a fault of the chip's hardware (2.7). */
+	/*
+	 * A block of one byte is a fault of the chip's hardware (2.7). Take the byte before it
+	 * too: the one behind it may lie outside the packet.
+	 */
 	if (n == 1) {
+		op.address--;
 		op.in = pair;
 		op.n = sizeof pair;
 	}
 	status = repeat(&op, TRIES);
 	if (n == 1 && status == WINC_OK) {
-		*(uint8_t *)data = pair[0];
+		*(uint8_t *)data = pair[1];
 	}
 	return status;
 }
