@@ -67,7 +67,13 @@ enum winc_status winc_socket(int socket);
  * winc_status, the connection is over.
  */
 int winc_send(int socket, const void *data, size_t n);
-/* Bytes read, possibly fewer than there are; 0: none now; negative as above. */
+/*
+ * Bytes read, possibly fewer than there are; 0: none now; negative as above.
+ * The first call asks the peer's data in. It is read straight from the
+ * module's memory, and until the last byte of a segment was read the module
+ * does nothing else: no sends, no events. So ask only when the answer can be
+ * taken, and call until 0; unread for ten seconds, the connection is dropped.
+ */
 int winc_recv(int socket, void *data, size_t n);
 void winc_close(int socket);
 
