@@ -91,6 +91,16 @@ find_key(bool provisioned)
 	return status;
 }
 
+/* It comes with new settings, and those with a reset. */
+static void __attribute__((noreturn))
+wait_for_consent(void)
+{
+	status_report(REPORT_CHIP_UNLOCKED, NULL);
+	for (;;) {
+		upkeep();
+	}
+}
+
 void
 chip_start(bool consent, bool provisioned)
 {
@@ -104,6 +114,9 @@ chip_start(bool consent, bool provisioned)
 		}
 		if (status == ATECC_OK) {
 			break;
+		}
+		if (status == ATECC_UNLOCKED) {
+			wait_for_consent();
 		}
 		complain_and_wait(status, ++failures);
 	}

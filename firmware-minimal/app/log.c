@@ -7,7 +7,7 @@
 #include "hal/time.h"
 #include "hal/uart.h"
 
-#define LINE 120
+#define LINE 180
 
 void
 log_raw(const char *text)

@@ -3,7 +3,7 @@
 #ifndef APP_LOG_H
 #define APP_LOG_H
 
-/* At most 119 characters; see app/text.h for what the format knows. */
+/* At most 179 characters; see app/text.h for what the format knows. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* As it is, for what others are to copy out of the log. */
 void log_raw(const char *text);
