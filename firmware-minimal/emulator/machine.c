@@ -672,7 +672,7 @@ peripheral(struct machine *m, bool write, uint32_t address, unsigned bytes, uint
 		w++;
 	}
 	if (w == WINDOWS) {
-		world_violation(m->world, "%s at 0x%08X, where there is nothing",
+		world_violation(m->world, "HardFault: %s at 0x%08X, where there is nothing",
 		                write ? "write" : "read", address);
 		return;
 	}
