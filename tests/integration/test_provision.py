@@ -63,7 +63,7 @@ if write:
     with open(file, "rb") as f:
         content = f.read()
     if "half" in trouble:
-        content = content[:1000]
+        content = content[:300]
     with open(flash, "r+b") as f:
         f.seek(offset)
         f.write(content)
@@ -237,7 +237,7 @@ def test_what_a_board_may_lack(board):
     board.says(CSR=b"nonsense")
     refused("request")
     board.says(CSR=request(board.key, "x" * 60))
-    refused("--name", "--name", "y" * 65)
+    refused("at most 64", "--name", "y" * 65)
     board.says()
     refused("certificate names add gw.example.org", "--host", "gw.example.org")
     board.flash.write_bytes(b"short")
