@@ -82,7 +82,7 @@ wait_grant(uint32_t *address)
 			return status;
 		}
 		if (n == GRANT_POLLS + GRANT_PAUSED) {
-			/* Not one answer in half a second, again and again: not a lack of buffers. */
+			/* No answer in half a second, again and again: not a lack of buffers. */
 			hif.no_grants++;
 			return hif.no_grants < NO_GRANTS ? WINC_AGAIN : WINC_FIRMWARE;
 		}
