@@ -234,10 +234,8 @@ spool_metrics(struct spool *spool, FILE *text)
 	metric(text, "dropped_total", "counter", "stored messages of QoS 0 dropped for newer ones",
 	       (int64_t)t.dropped);
 	metric(text, "purged_total", "counter", "stored messages removed by hand", (int64_t)t.purged);
-	fprintf(text, "# HELP gateway_spool_refused_total messages not stored for lack of room, and "
-	              "stored ones that the broker refused\n"
-	              "# TYPE gateway_spool_refused_total counter\n"
-	              "gateway_spool_refused_total{by=\"full\"} %llu\n"
-	              "gateway_spool_refused_total{by=\"broker\"} %llu\n",
-	        (unsigned long long)t.refused_full, (unsigned long long)t.refused_broker);
+	metric(text, "refused_total", "counter", "messages not stored, because a bound was reached",
+	       (int64_t)t.refused_full);
+	metric(text, "broker_refused_total", "counter", "stored messages that the broker refused",
+	       (int64_t)t.refused_broker);
 }

@@ -438,7 +438,7 @@ transaction(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t 
 {
 	*removed = 0;
 	*through = false;
-	if (!disk_begin(spool)) {
+	if (!disk_begin(spool, put != NULL || spool->purge != NULL)) {
 		return spool->error;
 	}
 	remove_finished(spool);
