@@ -68,6 +68,8 @@ devices_doc(struct spool *spool, const char *only)
 	spool_each(spool, add_line, &l);
 	if (!l.failed) {
 		list = doc_list();
+	}
+	if (!l.failed && l.count > 1) {
 		qsort(l.line, l.count, sizeof *l.line, by_bytes);
 	}
 	for (size_t i = 0; i < l.count; i++) {

@@ -414,7 +414,9 @@ spool_wait(struct spool *spool, struct span identity, struct spool_wait *wait)
 	if (copy == NULL) {
 		return -ENOMEM;
 	}
-	memcpy(copy, identity.ptr, identity.len);
+	if (identity.len > 0) {
+		memcpy(copy, identity.ptr, identity.len);
+	}
 	copy[identity.len] = '\0';
 	wait->identity = NULL;
 	wait->posted.run = wait_done;
