@@ -52,6 +52,16 @@ move_all(struct list *to, struct list *from)
 	}
 }
 
+/* What a put keeps in memory while it waits. */
+static size_t
+weight(const struct spool_put *put)
+{
+	const struct spool_message *m = &put->message;
+
+	return m->identity.len + m->topic.len + m->payload.len + m->properties.len +
+	       SPOOL_OVERHEAD;
+}
+
 /* As many puts as one transaction shall have. */
 static struct spool_put *
 grab_puts(struct queue *queue)
@@ -60,9 +70,10 @@ grab_puts(struct queue *queue)
 	size_t bytes = 0;
 
 	for (unsigned n = 0; *at != NULL && n < BATCH_PUTS && bytes < BATCH_BYTES; n++) {
-		bytes += (*at)->message.payload.len + (*at)->message.topic.len + SPOOL_OVERHEAD;
+		bytes += weight(*at);
 		at = &(*at)->next;
 	}
+	queue->bytes -= bytes;
 	if (first == NULL) {
 		return NULL;
 	}
@@ -369,8 +380,10 @@ spool_put(struct spool *spool, struct spool_put *put)
 	put->copy = copy;
 	put->next = NULL;
 	pthread_mutex_lock(&spool->lock);
-	device = copy->device = index_make(spool, m->identity);
+	device = spool->queue.bytes < SPOOL_QUEUE_BYTES ? index_make(spool, m->identity) : NULL;
+	copy->device = device;
 	if (device != NULL) {
+		spool->queue.bytes += weight(put);
 		m->sequence = device->asked = ++spool->sequence;
 		*spool->queue.put_end = put;
 		spool->queue.put_end = &put->next;

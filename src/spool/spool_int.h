@@ -107,6 +107,7 @@ enum statement {
 
 struct queue {
 	struct spool_put *put, **put_end;
+	size_t bytes; /* of the puts */
 	struct spool_take *take, **take_end;
 	struct spool_purge *purge, **purge_end;
 	struct list finished;   /* struct taken that the broker answered */
