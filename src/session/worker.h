@@ -14,6 +14,7 @@
 #include "session/newest.h"
 #include "session/sightings.h"
 #include "session/strangers.h"
+#include "spool/spool.h"
 #include "tls/tls.h"
 #include "upstream/upstream.h"
 
@@ -26,6 +27,7 @@ struct worker_shared {
 	struct strangers *strangers;
 	struct episodes *episodes;
 	struct tls_shared *tls;
+	struct spool *spool;
 };
 
 struct worker;
