@@ -779,7 +779,8 @@ on_unmapped(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t
 	if (m->end == MACHINE_RUNNING) {
 		m->in_hook = true;
 		if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT) {
-			world_violation(m->world, "HardFault: jump to 0x%08X", (uint32_t)address);
+			world_violation(m->world, "HardFault: jump to 0x%08X, outside the image",
+			                (uint32_t)address);
 		} else {
 			world_violation(m->world, "HardFault: %s of %d bits at 0x%08X, where there is nothing",
 			                type == UC_MEM_READ_UNMAPPED ? "read" : "write", size * 8,
@@ -808,7 +809,8 @@ static bool
 map_memory(struct machine *m)
 {
 	bool ok = uc_mem_map_ptr(m->uc, 0, SOC_FLASH_SIZE, UC_PROT_ALL, m->flash) == UC_ERR_OK &&
-	          uc_mem_map_ptr(m->uc, SOC_RAM_BASE, SOC_RAM_SIZE, UC_PROT_ALL, m->ram) == UC_ERR_OK;
+	          uc_mem_map_ptr(m->uc, SOC_RAM_BASE, SOC_RAM_SIZE, UC_PROT_READ | UC_PROT_WRITE,
+	                         m->ram) == UC_ERR_OK;
 
 	for (unsigned w = 0; w < WINDOWS; w++) {
 		m->window[w] = aligned_alloc(4096, windows[w].size);
