@@ -120,8 +120,9 @@ owned(struct winc_model *m, unsigned number, uint16_t session, uint8_t opcode)
 		return NULL; /* it died with the link, and the host was not told so yet */
 	}
 	if (s->session != session) {
-		world_violation(m->world, "winc: request 0x%02X for socket %u with session %u, not %u",
-		                opcode, number, session, s->session);
+		world_violation(m->world,
+				"winc: request 0x%02X for socket %u with session %u, not %u",
+				opcode, number, session, s->session);
 		return NULL;
 	}
 	return s;
@@ -153,7 +154,7 @@ post_receive(struct winc_model *m, uint8_t opcode, const uint8_t *c, size_t n)
 		s->recv_limit_ns = m->world->now_ns;
 	}
 	if (fault_hits(m->faults, "winc.drop-in-recv")) {
-		winc_radio_drop(m, WINC_MS(10));
+		winc_radio_drop(m, WINC_MS(1));
 	}
 }
 
