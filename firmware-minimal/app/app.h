@@ -35,7 +35,8 @@ void upkeep_for(uint32_t ms);
 
 /*
  * Until the chip answers, is locked and has a key, and the report page has a
- * request for it; commissions it with the owner's consent. Does not return while the chip is not usable.
+ * request for it; commissions it with the owner's consent. Does not return
+ * while the chip is not usable.
  */
 void chip_start(bool consent, bool provisioned);
 /* Say that settings are missing, print the certificate request, and wait. */
