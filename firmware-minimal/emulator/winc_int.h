@@ -85,6 +85,7 @@ struct winc_registers {
 	uint64_t up_ns;      /* when both pins went high */
 	uint64_t started_ns; /* when the host started the firmware; WINC_NEVER before */
 	bool ready, running; /* 0x02532636 was shown; the host finished the start */
+	bool skips;          /* the boot ROM told that it does not wait */
 	uint32_t spi_cfg, gp_1, state, pin_mux, intr_enable, bootrom, global_reset;
 	uint32_t clockless[0x31];
 	uint32_t driver_version; /* what the host announced */

@@ -153,7 +153,7 @@ post_receive(struct winc_model *m, uint8_t opcode, const uint8_t *c, size_t n)
 		s->recv_limit_ns = m->world->now_ns;
 	}
 	if (fault_hits(m->faults, "winc.drop-in-recv")) {
-		winc_radio_drop(m, WINC_MS(10));
+		winc_radio_drop(m, WINC_MS(1));
 	}
 }
 

@@ -30,8 +30,10 @@ void bench_add_fault(const char *word);
 void bench_heal(void);
 void bench_close(void);
 
-/* Poll for so long, or until the function no longer says WINC_AGAIN. */
+/* One winc_poll(), which must not take long; and for so long. */
+void bench_poll_once(void);
 void bench_poll(uint32_t ms);
+/* Each until it no longer says WINC_AGAIN. */
 enum winc_status bench_join(const char *ssid, const char *passphrase);
 enum winc_status bench_resolve(const char *name, uint8_t ip[4]);
 enum winc_status bench_connect(int *socket);
