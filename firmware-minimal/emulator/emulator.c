@@ -190,7 +190,7 @@ on_pace(void *owner, uint64_t now_ns, bool waits_for_network)
 		machine_stop(e->machine, MACHINE_ASKED);
 		return;
 	}
-	pace_keep(&e->pace, now_ns, waits_for_network);
+	pace_keep(&e->pace, now_ns, waits_for_network && net_host_expects(e->net));
 }
 
 static void

@@ -11,10 +11,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HANDLES 16
 #define ENTRIES 16
+#define NS_PER_S UINT64_C(1000000000)
+#define ANSWER_NS (2 * NS_PER_S)     /* a peer that has not answered by then may be silent */
+#define MORE_NS (20 * NS_PER_S / 1000) /* the rest of what has begun to come */
 
 struct place {
 	uint8_t ip[4];
@@ -32,6 +36,8 @@ struct net_host {
 	struct world *world;
 	struct winc_net seam;
 	int fds[HANDLES];
+	unsigned connecting;          /* a bit per handle */
+	uint64_t expects_until;       /* on the wall clock */
 	struct name names[ENTRIES];
 	unsigned name_count;
 	struct map maps[ENTRIES];
@@ -148,6 +154,29 @@ destination(const struct net_host *net, const uint8_t ip[4], uint16_t port, stru
 	return 0;
 }
 
+/* ---- waiting for the peer ---- */
+
+static uint64_t
+wall_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void
+expect(struct net_host *net, uint64_t ns)
+{
+	net->expects_until = wall_now() + ns;
+}
+
+bool
+net_host_expects(const struct net_host *net)
+{
+	return net->connecting != 0 || wall_now() < net->expects_until;
+}
+
 /* ---- struct winc_net ---- */
 
 static int
@@ -197,13 +226,20 @@ net_connect(void *owner, int handle, const uint8_t ip[4], uint16_t port)
 	if (r != 0) {
 		return r;
 	}
-	return connect(fd_of(net, handle), (struct sockaddr *)&to, sizeof to) == 0 ? 0 : -errno;
+	if (connect(fd_of(net, handle), (struct sockaddr *)&to, sizeof to) == 0) {
+		return 0;
+	}
+	if (errno == EINPROGRESS) {
+		net->connecting |= 1u << handle;
+	}
+	return -errno;
 }
 
 static int
 net_connected(void *owner, int handle)
 {
-	struct pollfd p = { fd_of(owner, handle), POLLOUT, 0 };
+	struct net_host *net = owner;
+	struct pollfd p = { fd_of(net, handle), POLLOUT, 0 };
 	int error = 0;
 	socklen_t size = sizeof error;
 
@@ -213,6 +249,7 @@ net_connected(void *owner, int handle)
 	if (poll(&p, 1, 0) <= 0) {
 		return -EINPROGRESS;
 	}
+	net->connecting &= ~(1u << handle);
 	if (getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
 		return -errno;
 	}
@@ -224,6 +261,7 @@ net_send(void *owner, int handle, const void *data, size_t n)
 {
 	ssize_t r = send(fd_of(owner, handle), data, n, MSG_NOSIGNAL);
 
+	expect(owner, ANSWER_NS);
 	return r < 0 ? -errno : (long)r;
 }
 
@@ -232,6 +270,9 @@ net_recv(void *owner, int handle, void *data, size_t n)
 {
 	ssize_t r = recv(fd_of(owner, handle), data, n, 0);
 
+	if (r >= 0) {
+		expect(owner, MORE_NS);
+	}
 	return r < 0 ? -errno : (long)r;
 }
 
@@ -246,6 +287,7 @@ net_send_to(void *owner, int handle, const uint8_t ip[4], uint16_t port, const v
 	if (e != 0) {
 		return e;
 	}
+	expect(net, ANSWER_NS);
 	r = sendto(fd_of(net, handle), data, n, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to);
 	return r < 0 ? -errno : (long)r;
 }
@@ -262,6 +304,7 @@ net_recv_from(void *owner, int handle, uint8_t ip[4], uint16_t *port, void *data
 	if (r < 0) {
 		return -errno;
 	}
+	expect(net, MORE_NS);
 	memcpy(ip, &from.sin_addr, 4);
 	*port = ntohs(from.sin_port);
 	for (unsigned i = 0; i < net->map_count; i++) {
@@ -284,6 +327,7 @@ net_close(void *owner, int handle)
 	if (fd_of(net, handle) >= 0) {
 		close(net->fds[handle]);
 		net->fds[handle] = -1;
+		net->connecting &= ~(1u << handle);
 	}
 }
 

@@ -18,6 +18,11 @@ void net_host_free(struct net_host *net);
 int net_host_add_name(struct net_host *net, const char *text);
 /* "IP:PORT=127.x.y.z:PORT". */
 int net_host_add_map(struct net_host *net, const char *text);
+/*
+ * Is an answer of the real network outstanding? While a connect is under way,
+ * for some time after the last data sent, and shortly after data came.
+ */
+bool net_host_expects(const struct net_host *net);
 /* For winc_model_new(); lives as long as net. */
 const struct winc_net *net_host_seam(struct net_host *net);
 

@@ -13,8 +13,8 @@ struct pace {
 };
 /*
  * Sleeps until the wall clock has caught up with now_ns. With speed 0 only
- * while the real network is waited for, so that the firmware's time-outs stay
- * true to its peer.
+ * while an answer of the real network is outstanding, so that the firmware's
+ * time-outs stay true to its peer.
  */
 void pace_keep(struct pace *pace, uint64_t now_ns, bool waits_for_network);
 

@@ -31,7 +31,7 @@ struct mqtt_settings {
 	const char *client_id;
 	uint16_t keep_alive;      /* seconds */
 	const char *will_topic;   /* NULL: none */
-	const char *will_message;
+	const char *will_message; /* not NULL with a topic; QoS 1 */
 	bool will_retain;
 	uint32_t answer_ms;       /* CONNACK, SUBACK, PUBACK, PINGRESP within */
 };

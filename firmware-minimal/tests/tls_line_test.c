@@ -90,6 +90,34 @@ damage_at_every_byte_of_the_handshake(void **state)
 	assert_open();
 }
 
+/*
+ * What the gateway gets is damaged: it says so or falls silent. Alone the
+ * version of the first record means nothing to anybody (RFC 5246, E.1).
+ */
+static void
+damage_at_every_byte_to_the_gateway(void **state)
+{
+	size_t total;
+
+	(void)state;
+	tls_forget_session();
+	assert_open();
+	total = peer.line.up.written - SIGNATURE_VARIATION;
+	for (size_t n = 1; n <= total; n++) {
+		if (n == 2 || n == 3) {
+			continue;
+		}
+		tls_forget_session();
+		peer_connect(&peer);
+		peer.line.up_damage_at = n;
+		peer.line.damage = (uint8_t)(1u << n % 8);
+		assert_true(open_with(&settings, now_unix));
+		assert_int_equal(shake_hands(), TLS_CLOSED);
+		assert_int_not_equal(tls_error(), 0);
+	}
+	assert_open();
+}
+
 static void
 damage_at_every_byte_of_data(void **state)
 {
@@ -292,6 +320,7 @@ main(void)
 		TEST(clock_that_wraps),
 		TEST(server_stops_at_every_byte),
 		TEST(damage_at_every_byte_of_the_handshake),
+		TEST(damage_at_every_byte_to_the_gateway),
 		TEST(damage_at_every_byte_of_data),
 		TEST(orderly_close),
 		TEST(close_that_is_not_answered),

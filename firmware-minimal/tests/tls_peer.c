@@ -112,6 +112,7 @@ static int
 line_send(void *owner, const void *data, size_t n)
 {
 	struct peer *p = owner;
+	size_t at;
 
 	if (p->line.up_fails) {
 		return -1;
@@ -120,6 +121,10 @@ line_send(void *owner, const void *data, size_t n)
 		n = p->line.chop;
 	}
 	way_put(&p->line.up, data, n);
+	at = p->line.up_damage_at;
+	if (at > p->line.up.written - n && at <= p->line.up.written) {
+		p->line.up.bytes[at - 1] ^= p->line.damage;
+	}
 	return (int)n;
 }
 
@@ -227,6 +232,7 @@ peer_connect(struct peer *p)
 	p->line.down_limit = SIZE_MAX;
 	p->line.down_ends = false;
 	p->line.damage_at = 0;
+	p->line.up_damage_at = 0;
 	p->line.damage = 0;
 	p->line.up_fails = false;
 	p->line.closed = false;

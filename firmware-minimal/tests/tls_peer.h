@@ -38,6 +38,7 @@ struct line {
 	size_t down_limit;     /* the server's bytes end here */
 	bool down_ends;        /* behind the limit: true closed, false silence */
 	size_t damage_at;      /* byte of the server that is damaged, from 1; 0 none */
+	size_t up_damage_at;   /* the same of the client */
 	uint8_t damage;        /* with what (xor) */
 	bool up_fails;         /* sending fails */
 	bool closed;           /* by the server */
