@@ -14,7 +14,8 @@
 /*
  * The first of identity.sources that the certificate has, behind the issuer's
  * name and a ':' if identity.issuer says so. It is checked before it is
- * written: 1 to 512 bytes of UTF-8 without + # / $ and control characters.
+ * written: 1 to 512 bytes of UTF-8 without + # / $ and control characters, and
+ * neither uplink.username nor uplink.client_id, which are the gateway's own.
  * identity: IDENTITY_MAX + 1 bytes, NUL-terminated, "" on failure. ERR_UNSAFE
  * with *why a static sentence. Any thread.
  */
