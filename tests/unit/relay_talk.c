@@ -48,6 +48,7 @@ const struct relay_limits talk_limits = {
 	.denied_inflight = 4,
 	.subscriptions = 8,
 	.topic_aliases = 3,
+	.hold_memory = 4096,
 };
 
 /* ---- store ------------------------------------------------------------------------ */
@@ -142,6 +143,7 @@ limits_of(const struct scene *scene)
 	limit_default(&l.denied_inflight, talk_limits.denied_inflight);
 	limit_default(&l.subscriptions, talk_limits.subscriptions);
 	limit_default(&l.topic_aliases, talk_limits.topic_aliases);
+	limit_default(&l.hold_memory, talk_limits.hold_memory);
 	return l;
 }
 
