@@ -390,7 +390,9 @@ device_packet(struct sim *s, const struct mqtt_fixed *f, struct span body)
 		assert_int_equal(f->type == MQTT_SUBACK, s->asked_on);
 		s->asked = false;
 		id = body.ptr[body.len - 1];
-		s->wants[s->asked_which] = s->asked_on && id < 0x80;
+		if (!s->asked_on || id < 0x80) { /* a refusal leaves what there was */
+			s->wants[s->asked_which] = s->asked_on;
+		}
 		break;
 	case MQTT_PINGRESP:
 		s->pongs++;
@@ -419,7 +421,7 @@ device_reads(struct sim *s)
 static void
 device_publishes(struct sim *s)
 {
-	bool two = !s->max_1 && roll(s, 40) == 0;
+	bool two = !s->max_1 && roll(s, 400) == 0;
 	uint8_t qos = (uint8_t)(two ? 2 : roll(s, 3) > 0);
 	bool denied = qos == 1 && roll(s, 8) == 0;
 
@@ -663,9 +665,9 @@ step(struct sim *s)
 		broker_sends(s);
 		break;
 	case 8:
-		s->refuses_subscribe = roll(s, 30) == 0;
-		s->other_limits = roll(s, 30) == 0;
-		s->had_session = roll(s, 60) == 0;
+		s->refuses_subscribe = roll(s, 300) == 0;
+		s->other_limits = roll(s, 300) == 0;
+		s->had_session = roll(s, 600) == 0;
 		break;
 	case 9:
 	case 10:
@@ -799,7 +801,7 @@ nothing_acknowledged_is_lost(void **state)
 		ends += relay_phase(s.t.relay) == RELAY_LIVE;
 		stop(&s);
 	}
-	assert_in_range(ends, SEEDS / 4, SEEDS); /* most are not closed early */
+	assert_in_range(ends, SEEDS / 2, SEEDS); /* most are not closed early */
 }
 
 int
