@@ -54,6 +54,27 @@ session_open_from(const struct session *s, const char *address)
 	       strcmp(s->address, address) == 0;
 }
 
+/* ---- presence -------------------------------------------------------------------- */
+
+void
+session_present(struct session *s)
+{
+	struct presence_count *presence = s->worker->shared->presence;
+
+	if (presence != NULL && !s->present) {
+		s->present = presence_count_enter(presence, s->identity) == 0;
+	}
+}
+
+static void
+session_absent(struct session *s)
+{
+	if (s->present) {
+		s->present = false;
+		presence_count_leave(s->worker->shared->presence, s->identity);
+	}
+}
+
 /* ---- ending ---------------------------------------------------------------------- */
 
 static void
@@ -115,6 +136,7 @@ session_finish(struct session *s, const char *why)
 		log_end(s, why);
 	}
 	session_diagnose(s, why);
+	session_absent(s);
 	if (s->live_counted) {
 		metric_add(&s->worker->metrics, METRIC_SESSIONS, -1);
 		s->live_counted = false;

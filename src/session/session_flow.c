@@ -111,6 +111,7 @@ went_live(struct session *s)
 	s->keep_alive = info.keep_alive;
 	s->live_counted = true;
 	metric_add(&w->metrics, METRIC_SESSIONS, 1);
+	session_present(s);
 	session_state_set(s, SESSION_LIVE);
 	session_deadline(s, 0);
 	session_connected(s);

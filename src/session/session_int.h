@@ -58,6 +58,7 @@ struct session {
 	uint16_t port;
 	bool stale; /* something changed since its admission: to be looked at before the dial */
 	bool up_used, up_open, dialling, eof, live_counted;
+	bool present; /* counted in worker_shared.presence */
 	bool grace; /* its certificate has expired, its map lets it in still */
 	char address[STREAM_ADDRESS_SIZE];
 	enum diagnose_end end; /* of the device's side, END_OPEN while it is there */
@@ -75,6 +76,12 @@ void session_state_set(struct session *s, enum session_state state);
 void session_finish(struct session *s, const char *why);
 /* The deadline of the state, from now. */
 void session_deadline(struct session *s, uint64_t ms);
+
+/*
+ * The device is here: its CONNECT was accepted, by the broker or (held) by
+ * us. Once is enough, more does nothing; session_finish() takes it back.
+ */
+void session_present(struct session *s);
 
 /* The last of a session's handles frees it. */
 void session_handle_closed(void *owner);

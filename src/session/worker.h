@@ -12,6 +12,7 @@
 #include "session/budget.h"
 #include "session/episodes.h"
 #include "session/newest.h"
+#include "session/presence.h"
 #include "session/sightings.h"
 #include "session/strangers.h"
 #include "tls/tls.h"
@@ -22,10 +23,12 @@ struct worker_shared {
 	struct broker *broker;
 	struct budget *budget;
 	struct newest *newest;
+	struct presence_count *presence; /* NULL: nobody wants to know */
 	struct sightings *sightings;
 	struct strangers *strangers;
 	struct episodes *episodes;
 	struct tls_shared *tls;
+	struct spool *spool; /* NULL: nothing is stored */
 };
 
 struct worker;
