@@ -53,7 +53,7 @@
 	X(OUTAGE_TERMS, counter, "outage_not_restored_limits", "held devices closed since the broker had other limits or a session") \
 	X(OUTAGE_SUBSCRIPTIONS, counter, "outage_not_restored_subscription", "held devices closed since a subscription was not granted again") \
 	X(OUTAGE_REFUSED, counter, "outage_not_restored_refused", "held devices closed since the broker refused their CONNECT") \
-	X(OUTAGE_OTHER, counter, "outage_not_restored_other", "held devices that ended otherwise")
+	X(OUTAGE_ENDED, counter, "outage_ended", "held devices whose connection ended before the broker had them again")
 
 enum metric {
 #define X(name, kind, word, help) METRIC_##name,

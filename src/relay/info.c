@@ -31,6 +31,7 @@ relay_info(const struct relay *r, struct relay_info *out)
 		.subscriptions = r->subscriptions.count,
 		.stored = r->stored,
 		.publish_only = r->limited,
+		.persistent = !r->clean_start || r->session_expiry != 0,
 	};
 }
 

@@ -232,6 +232,7 @@ struct relay_info {
 	size_t subscriptions;
 	uint64_t stored;      /* publishes that went to the store */
 	bool publish_only;    /* let in so: to be closed when the broker is back */
+	bool persistent;      /* its session is to outlive the connection */
 };
 void relay_info(const struct relay *relay, struct relay_info *out);
 /* The compiled map; NULL before CONNECT. */

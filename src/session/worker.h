@@ -87,6 +87,7 @@ struct session_view {
 	int64_t since, not_after;
 	uint64_t publish_up, publish_down, bytes_up, bytes_down, denied, unmapped;
 	size_t subscriptions;
+	uint64_t stored; /* publishes of this connection that went to the spool */
 };
 struct session_list {
 	struct session_view *view;

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A session without a broker: what it stores, how it is held, and how it gets
+ * its upstream back. In turn: HELD until the broker is back, DRAINING until
+ * what it stored has gone, a place among the few that are restored at once,
+ * RESTORING: the device is read no more, the last of what it stored goes, then
+ * the dial, CONNECT, the subscriptions, and LIVE. Lost again at any point it is
+ * HELD again.
+ */
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/session_int.h"
+
+#define ATTEMPTS_MAX 10
+#define SETTLE_MS 100 /* between two looks whether the device has acknowledged */
+
+struct session *
+session_of_outage(struct list *node)
+{
+	return list_entry(node, struct session, outage);
+}
+
+static uint64_t
+now_of(const struct session *s)
+{
+	return loop_now(s->worker->loop);
+}
+
+/* At most `most` ms, evenly spread, so that many do not come together. */
+static uint64_t
+jitter(uint64_t most)
+{
+	uint32_t dice = 0;
+
+	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
+	return dice * (most + 1) >> 32;
+}
+
+/* ---- storing -------------------------------------------------------------------------- */
+
+struct store_request {
+	struct spool_put put;
+	struct session *session; /* NULL: gone meanwhile */
+	struct worker *worker;
+	struct list node; /* in session->stores */
+	uint32_t tag;
+	size_t size;
+};
+
+static void
+store_answered(struct session *s, uint32_t tag, size_t size, int status)
+{
+	struct relay_out out = session_out(s);
+	bool alive = relay_stored(s->relay, tag, size, status, &out);
+
+	session_flush(s);
+	if (s->state == SESSION_CLOSING) {
+		return;
+	}
+	if (!alive) {
+		session_finish(s, NULL);
+		return;
+	}
+	session_pump(s, span_of(NULL, 0));
+}
+
+static void
+stored(struct spool_put *put, int status)
+{
+	struct store_request *q = (void *)((char *)put - offsetof(struct store_request, put));
+	struct worker *w = q->worker;
+	struct session *s = q->session;
+
+	list_remove(&q->node);
+	if (s != NULL) {
+		store_answered(s, q->tag, q->size, status);
+	}
+	free(q);
+	w->stores--;
+	worker_store_gone(w);
+}
+
+static int
+put(void *owner, const struct relay_message *m)
+{
+	struct session *s = owner;
+	const struct conf_outage *bounds = &s->device->map->outage;
+	struct store_request *q = calloc(1, sizeof *q);
+	int rc;
+
+	if (q == NULL) {
+		return -ENOMEM;
+	}
+	q->session = s;
+	q->worker = s->worker;
+	q->tag = m->tag;
+	q->size = m->size;
+	q->put = (struct spool_put){
+		.message = { .identity = span_str(s->identity), .topic = m->topic,
+			.payload = m->payload, .properties = m->properties,
+			.received = clock_wall() * 1000, .expiry = m->expiry, .qos = m->qos,
+			.retain = m->retain },
+		.bounds = { .bytes = bounds->store_bytes, .messages = bounds->store_messages,
+			.age = bounds->store_age },
+		.done = stored,
+		.back = s->worker->loop,
+	};
+	rc = spool_put(s->worker->shared->spool, &q->put);
+	if (rc != 0) {
+		free(q);
+		return rc;
+	}
+	list_append(&s->stores, &q->node);
+	s->worker->stores++;
+	return 0;
+}
+
+struct relay_spool
+session_spool(struct session *s)
+{
+	return (struct relay_spool){ .put = s->worker->shared->spool != NULL ? put : NULL,
+		.owner = s };
+}
+
+static bool
+has_stored(const struct session *s)
+{
+	struct spool *spool = s->worker->shared->spool;
+
+	return spool != NULL && spool_holds(spool, span_str(s->identity));
+}
+
+/* ---- waiting until it has gone ------------------------------------------------------------ */
+
+static void drained(struct session *s);
+
+static void
+wait_done(struct spool_wait *wait)
+{
+	struct session *s = (void *)((char *)wait - offsetof(struct session, wait));
+
+	s->waiting = false;
+	switch (s->state) {
+	case SESSION_CLOSING:
+		session_handle_closed(s);
+		return;
+	case SESSION_DIAL:
+		if (!s->stale || !session_recheck(s)) {
+			session_dial_upstream(s);
+		}
+		break;
+	case SESSION_DRAINING:
+		drained(s);
+		break;
+	case SESSION_RESTORING:
+		session_restore_next(s);
+		break;
+	default:
+		break; /* held again meanwhile */
+	}
+	session_handle_closed(s);
+}
+
+/* False: no memory. */
+static bool
+wait_for_store(struct session *s)
+{
+	if (s->waiting) {
+		return true;
+	}
+	s->wait = (struct spool_wait){ .done = wait_done, .back = s->worker->loop };
+	if (spool_wait(s->worker->shared->spool, span_str(s->identity), &s->wait) != 0) {
+		return false;
+	}
+	s->waiting = true;
+	s->handles++;
+	return true;
+}
+
+static void
+wait_cancel(struct session *s)
+{
+	if (s->waiting && spool_wait_cancel(s->worker->shared->spool, &s->wait)) {
+		s->waiting = false;
+		s->handles--; /* streams and timer are still there: never the last */
+	}
+}
+
+/* ---- held ------------------------------------------------------------------------------------ */
+
+void
+session_drop_upstream(struct session *s)
+{
+	if (s->dialling) {
+		s->dialling = false;
+		upstream_cancel(&s->dial);
+	}
+	if (s->up_used) {
+		s->up_used = s->up_open = false;
+		s->up_closing = true;
+		stream_close(&s->up);
+	}
+}
+
+static void
+give_slot(struct session *s)
+{
+	if (s->slot) {
+		s->slot = false;
+		s->worker->restores--;
+		worker_outage_run(s->worker);
+	}
+}
+
+/* The first try comes soon, later ones at the pace of upstream.retry_max. */
+static uint64_t
+backoff(const struct session *s)
+{
+	const struct conf *conf = s->device->conf;
+	uint64_t most = (uint64_t)conf->upstream.retry_min << s->attempts;
+
+	return 1 + jitter(most < conf->upstream.retry_max ? most : conf->upstream.retry_max);
+}
+
+static void
+hold(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	if (!s->held_counted) {
+		s->held_counted = true;
+		metric_add(&w->metrics, METRIC_SESSIONS_HELD, 1);
+	}
+	s->owing = false;
+	s->retry_at = s->settle_by = 0;
+	relay_pause(s->relay, false);
+	session_state_set(s, SESSION_HELD);
+	give_slot(s);
+	if (w->broker_up) {
+		s->retry_at = now_of(s) + backoff(s);
+		session_due_by(s, s->retry_at);
+	} else {
+		worker_outage_wait(w, &s->outage);
+	}
+}
+
+void
+session_lost(struct session *s)
+{
+	struct relay_out out = session_out(s);
+	struct metrics *m = &s->worker->metrics;
+	enum relay_phase phase;
+
+	session_drop_upstream(s);
+	phase = relay_upstream_lost(s->relay, &out);
+	session_flush(s);
+	if (s->state == SESSION_CLOSING) {
+		return;
+	}
+	if (phase != RELAY_HELD) {
+		metric_add(m, METRIC_OUTAGE_CLOSED, 1);
+		session_finish(s, NULL);
+		return;
+	}
+	if (s->state == SESSION_RESTORING) {
+		s->attempts += s->attempts < ATTEMPTS_MAX;
+	} else {
+		metric_add(m, METRIC_OUTAGE_HELD, 1);
+	}
+	log_debug(LOG_SESSION, "device held", log_str("device", s->identity),
+	          log_str("address", s->address));
+	hold(s);
+	session_pump(s, span_of(NULL, 0));
+}
+
+static bool
+admit(struct session *s)
+{
+	struct relay_out out = session_out(s);
+	enum relay_phase phase = relay_admit(s->relay, &out);
+
+	session_flush(s);
+	if (phase != RELAY_HELD || s->state == SESSION_CLOSING) {
+		return false;
+	}
+	metric_add(&s->worker->metrics, METRIC_OUTAGE_ADMITTED, 1);
+	session_enter_newest(s);
+	hold(s);
+	session_went_live(s);
+	return true;
+}
+
+void
+session_no_broker(struct session *s, const char *why, bool may_admit)
+{
+	struct relay_out out = session_out(s);
+
+	wait_cancel(s);
+	session_drop_upstream(s);
+	if (may_admit && relay_admissible(s->relay)) {
+		if (admit(s)) {
+			session_pump(s, span_of(NULL, 0));
+		} else {
+			session_finish(s, why);
+		}
+		return;
+	}
+	relay_upstream_failed(s->relay, &out);
+	session_flush(s);
+	session_finish(s, why);
+}
+
+bool
+session_waits_for_store(struct session *s)
+{
+	struct relay_info info;
+
+	if (!s->worker->broker_up || !has_stored(s)) {
+		return false;
+	}
+	relay_info(s->relay, &info);
+	if (!info.persistent && relay_admissible(s->relay)) {
+		if (admit(s)) {
+			session_begin_drain(s);
+		} else {
+			session_finish(s, "no memory");
+		}
+		return true;
+	}
+	/* Its session is with the broker: it gets the CONNACK of that, or none. */
+	session_deadline(s, s->device->conf->upstream.connect_timeout);
+	return wait_for_store(s);
+}
+
+void
+session_broker_frozen(struct session *s)
+{
+	if (s->state == SESSION_LIVE || s->state == SESSION_RESTORING) {
+		session_lost(s);
+	} else if (s->state == SESSION_DIAL && s->up_open) {
+		session_no_broker(s, "the broker does not answer", true);
+	}
+}
+
+/* ---- back --------------------------------------------------------------------------------------- */
+
+/* What is stored has gone, or nearly: wait for a place. */
+static void
+drained(struct session *s)
+{
+	struct worker *w = s->worker;
+	uint64_t now = now_of(s), patience = s->device->conf->upstream.response_timeout;
+
+	if (!w->broker_up) {
+		hold(s);
+		return;
+	}
+	if (!relay_settled(s->relay)) {
+		s->settle_by = s->settle_by > 0 ? s->settle_by : now + patience;
+		if (now >= s->settle_by) {
+			session_end(s, MQTT_SERVER_SHUTTING_DOWN,
+			            "has not acknowledged what the lost connection brought");
+			return;
+		}
+		s->retry_at = now + SETTLE_MS;
+		session_due_by(s, s->retry_at);
+		return;
+	}
+	s->settle_by = 0;
+	list_append(&w->ready, &s->outage);
+	worker_outage_run(w);
+}
+
+void
+session_begin_drain(struct session *s)
+{
+	list_remove(&s->outage);
+	s->retry_at = 0;
+	session_state_set(s, SESSION_DRAINING);
+	if (!has_stored(s)) {
+		drained(s);
+	} else if (!wait_for_store(s)) {
+		hold(s);
+	}
+}
+
+void
+session_begin_restore(struct session *s)
+{
+	list_remove(&s->outage);
+	s->slot = true;
+	s->last_wait = false;
+	s->worker->restores++;
+	session_state_set(s, SESSION_RESTORING);
+	relay_pause(s->relay, true);
+	/* The dial and CONNACK have deadlines of their own, shorter ones. */
+	s->restore_by = now_of(s) + 4 * (uint64_t)s->device->conf->upstream.connect_timeout + 1000;
+	session_due_by(s, s->restore_by);
+	session_restore_next(s);
+}
+
+static bool
+ends_instead(struct session *s)
+{
+	struct relay_out out = session_out(s);
+	struct relay_info info;
+
+	relay_info(s->relay, &info);
+	if (newest_superseded(s->worker->shared->newest, &s->newest)) {
+		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+		relay_upstream_ended(s->relay, true, &out);
+		session_flush(s);
+		session_finish(s, NULL);
+		return true;
+	}
+	if (info.publish_only) {
+		session_end(s, MQTT_SERVER_SHUTTING_DOWN,
+		            "was let in to publish only, and the broker is back");
+		return true;
+	}
+	return s->stale && session_recheck(s);
+}
+
+void
+session_restore_next(struct session *s)
+{
+	if (s->state != SESSION_RESTORING || s->dialling || s->up_used || s->waiting ||
+	    !relay_idle(s->relay) || ends_instead(s)) {
+		return;
+	}
+	if (!s->last_wait && has_stored(s)) {
+		s->last_wait = wait_for_store(s);
+		if (!s->last_wait) {
+			session_unrestore(s);
+		}
+		return;
+	}
+	if (!s->up_closing) {
+		session_dial_upstream(s);
+	}
+}
+
+void
+session_unrestore(struct session *s)
+{
+	if (relay_phase(s->relay) != RELAY_HELD) {
+		session_lost(s);
+		return;
+	}
+	session_drop_upstream(s);
+	s->attempts += s->attempts < ATTEMPTS_MAX;
+	hold(s);
+	session_pump(s, span_of(NULL, 0));
+}
+
+static void
+no_longer_held(struct session *s)
+{
+	if (s->held_counted) {
+		s->held_counted = false;
+		metric_add(&s->worker->metrics, METRIC_SESSIONS_HELD, -1);
+	}
+}
+
+void
+session_restored(struct session *s)
+{
+	session_state_set(s, SESSION_LIVE);
+	s->attempts = 0;
+	no_longer_held(s);
+	metric_add(&s->worker->metrics, METRIC_OUTAGE_RESTORED, 1);
+	s->worker->restored++;
+	give_slot(s);
+}
+
+/* ---- what is due ----------------------------------------------------------------------------------- */
+
+void
+session_owing(struct session *s, bool heard)
+{
+	uint64_t patience = s->device->conf->upstream.response_timeout;
+
+	if (s->state != SESSION_LIVE) {
+		return;
+	}
+	if (heard || !s->owing) {
+		s->owed_at = now_of(s);
+	}
+	s->owing = relay_owed(s->relay);
+	if (s->owing && patience > 0) {
+		session_due_by(s, s->owed_at + patience);
+	}
+}
+
+/*
+ * The broker owes an answer, and nothing came for too long. While we do not
+ * read (the device is slow) its silence is our doing.
+ */
+static void
+check_broker(struct session *s)
+{
+	uint64_t now = now_of(s), patience = s->device->conf->upstream.response_timeout;
+
+	if (!s->owing || patience == 0) {
+		return;
+	}
+	s->owed_at = s->up.reading ? s->owed_at : now;
+	if (now - s->owed_at < patience) {
+		session_due_by(s, s->owed_at + patience);
+		return;
+	}
+	log_info(LOG_SESSION, "broker does not answer", log_str("device", s->identity),
+	         log_int("seconds", (int64_t)(patience / 1000)));
+	upstream_lost(s->worker->upstream);
+	session_lost(s);
+}
+
+static void
+check_retry(struct session *s)
+{
+	if (s->retry_at == 0) {
+		return;
+	}
+	if (now_of(s) < s->retry_at) {
+		session_due_by(s, s->retry_at);
+		return;
+	}
+	s->retry_at = 0;
+	if (s->state == SESSION_DRAINING) {
+		drained(s);
+	} else if (s->worker->broker_up) {
+		session_begin_drain(s);
+	} else {
+		worker_outage_wait(s->worker, &s->outage);
+	}
+}
+
+void
+session_outage_tick(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_LIVE:
+		check_broker(s);
+		break;
+	case SESSION_HELD:
+	case SESSION_DRAINING:
+		check_retry(s);
+		break;
+	case SESSION_RESTORING:
+		if (now_of(s) >= s->restore_by) {
+			session_unrestore(s);
+		} else {
+			session_due_by(s, s->restore_by);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+void
+session_outage_end(struct session *s)
+{
+	struct list *node;
+
+	list_remove(&s->outage);
+	if (s->held_counted) {
+		metric_add(&s->worker->metrics, METRIC_OUTAGE_ENDED, 1);
+	}
+	no_longer_held(s);
+	wait_cancel(s);
+	if (s->relay != NULL) {
+		relay_closing(s->relay);
+	}
+	give_slot(s);
+	while ((node = list_take(&s->stores)) != NULL) {
+		list_entry(node, struct store_request, node)->session = NULL;
+	}
+}
