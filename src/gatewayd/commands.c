@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "gatewayd/daemon.h"
 #include "gatewayd/failures.h"
+#include "gatewayd/spool_commands.h"
 
 static void
 out_of_memory(struct ctl_request *request)
@@ -299,12 +300,50 @@ reload(void *owner, struct ctl_request *request, const struct doc *args)
 	daemon_reload(owner, request);
 }
 
+/* ---- spool ------------------------------------------------------------------------------ */
+
+static void
+spool_command(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct daemon *d = owner;
+
+	spool_show(d->shared.spool, request, args);
+}
+
+static void
+spool_purged(void *owner, struct ctl_request *request, const char *identity, int64_t count)
+{
+	struct daemon *d = owner;
+	char detail[32];
+
+	log_notice(LOG_CTL, "spool purge asked for",
+	           log_str("device", identity != NULL ? identity : "(all)"),
+	           log_int("messages", count), log_int("uid", ctl_request_peer(request).uid));
+	if (count > 0) {
+		snprintf(detail, sizeof detail, "%lld messages", (long long)count);
+		daemon_audit(d, request, "spool purge", identity, detail);
+	}
+	daemon_answered(d);
+}
+
+static void
+spool_purge_command(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct daemon *d = owner;
+
+	if (spool_purge_start(d->shared.spool, d->loop, request, args, spool_purged, d)) {
+		d->asking++;
+	}
+}
+
 const struct ctl_command daemon_commands[] = {
 	{ "status", CTL_READ, status },
 	{ "sessions", CTL_READ, sessions },
 	{ "device", CTL_READ, device },
 	{ "disconnect", CTL_WRITE, disconnect },
 	{ "reload", CTL_WRITE, reload },
+	{ "spool", CTL_READ, spool_command },
+	{ "spool-purge", CTL_WRITE, spool_purge_command },
 	{ "failures", CTL_READ, failures_command },
 	{ "diagnose", CTL_READ, diagnose_command },
 	{ "watch", CTL_READ, watch_command },

@@ -44,6 +44,13 @@ gather_free(struct gather *g)
 
 static void stop_if_idle(struct daemon *d);
 
+void
+daemon_answered(struct daemon *d)
+{
+	d->asking--;
+	stop_if_idle(d);
+}
+
 static void
 gather_answered(struct worker_call *call)
 {
@@ -53,8 +60,7 @@ gather_answered(struct worker_call *call)
 	if (--g->waiting == 0) {
 		g->finish(g);
 		gather_free(g);
-		d->asking--;
-		stop_if_idle(d);
+		daemon_answered(d);
 	}
 }
 
@@ -260,6 +266,16 @@ make_shared(struct daemon *d, char *why)
 }
 
 static int
+open_spool(struct daemon *d, char *why)
+{
+	char file[4096];
+	const struct spool_settings settings = { file, d->conf->spool.bytes };
+
+	snprintf(file, sizeof file, "%s/spool.db", d->conf->gateway.state_directory);
+	return spool_open(&settings, &d->shared.spool, why, PKI_WHY_SIZE);
+}
+
+static int
 make_workers(struct daemon *d, char *why)
 {
 	unsigned count = d->conf->gateway.workers > 0 ? d->conf->gateway.workers : cores();
@@ -331,6 +347,7 @@ release(struct daemon *d)
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
+	spool_close(d->shared.spool);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_free(d->worker[i]);
 	}
@@ -373,7 +390,7 @@ daemon_run(struct daemon *d, const char *file)
 	                    why) != 0) {
 		return fail(d, "cannot open the control socket", why);
 	}
-	if (make_workers(d, why) != 0) {
+	if (open_spool(d, why) != 0 || make_workers(d, why) != 0) {
 		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {

@@ -37,7 +37,7 @@ struct daemon {
 	struct loop_signal hangup, terminate, interrupt;
 	struct heartbeat *heartbeat; /* one per worker */
 	unsigned heartbeats;         /* not yet answered */
-	unsigned asking;             /* questions to workers under way */
+	unsigned asking;             /* questions to workers and the spool under way */
 	struct list watchers; /* of failures.c */
 	int64_t started, reloaded; /* when the configuration in force was read: the later */
 	bool stopping;
@@ -81,6 +81,8 @@ void gather_start(struct gather *g, void (*run)(struct worker *worker, struct wo
                   void (*finish)(struct gather *gather));
 /* For one that is not to be started. */
 void gather_free(struct gather *g);
+/* An answer that `asking` counted has come: the daemon may end. */
+void daemon_answered(struct daemon *d);
 
 /* ---- upkeep (upkeep.c) ---------------------------------------------------------------- */
 

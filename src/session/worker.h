@@ -15,6 +15,7 @@
 #include "session/presence.h"
 #include "session/sightings.h"
 #include "session/strangers.h"
+#include "spool/spool.h"
 #include "tls/tls.h"
 #include "upstream/upstream.h"
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What changes the file: one transaction of all that waits. Removals come
- * first, so that they make room; when the transaction fails, its puts are
- * answered with the error, and the removals are tried once more alone.
+ * first, so that they make room. When the disk is full, it is tried once more
+ * with the WAL begun anew; when it fails then, its puts are answered with the
+ * error, and the removals are tried alone.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "spool/spool_int.h"
@@ -543,8 +545,13 @@ write_batch(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t 
 	    !anything_due(spool, now)) {
 		return;
 	}
-	first = error = transaction(spool, put, limit, now, &removed, &through);
-	if (error != 0) {
+	error = transaction(spool, put, limit, now, &removed, &through);
+	if (error == -ENOSPC) {
+		disk_make_room(spool);
+		error = transaction(spool, put, limit, now, &removed, &through);
+	}
+	first = error;
+	if (error != 0 && put != NULL) {
 		settle(spool, put, error);
 		put = NULL;
 		disk_make_room(spool);
