@@ -90,6 +90,7 @@ dialled(void *owner, int status)
 	metric_add(&s->worker->metrics, METRIC_UPSTREAM_CONNECTS, 1);
 	relay_info(s->relay, &info);
 	newest_enter(s->worker->shared->newest, &s->newest, info.client_id);
+	session_arriving(s);
 	if (relay_upstream_open(s->relay, &out) != 0) {
 		upstream_failed(s, "no memory");
 		return;
