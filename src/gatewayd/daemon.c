@@ -260,7 +260,6 @@ make_shared(struct daemon *d, char *why)
 	}
 	if (rc == 0) {
 		d->generation = reg_generation(d->reg);
-		rc = broker_session_make(d);
 	}
 	return rc;
 }
@@ -390,7 +389,7 @@ daemon_run(struct daemon *d, const char *file)
 	                    why) != 0) {
 		return fail(d, "cannot open the control socket", why);
 	}
-	if (open_spool(d, why) != 0 || make_workers(d, why) != 0) {
+	if (open_spool(d, why) != 0 || broker_session_make(d) != 0 || make_workers(d, why) != 0) {
 		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {

@@ -114,6 +114,20 @@ presence_count_enter(struct presence_count *p, const char *identity)
 	return rc;
 }
 
+bool
+presence_count_join(struct presence_count *p, const char *identity)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&p->mutex);
+	e = find(bucket_of(p, identity), identity);
+	if (e != NULL) {
+		e->count++;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return e != NULL;
+}
+
 void
 presence_count_leave(struct presence_count *p, const char *identity)
 {

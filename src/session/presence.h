@@ -21,6 +21,12 @@ int presence_count_new(void (*changed)(void *owner, const char *identity, bool o
 void presence_count_free(struct presence_count *presence);
 /* The device has one connection more. -ENOMEM: not counted, so do not leave. */
 int presence_count_enter(struct presence_count *presence, const char *identity) MUST_CHECK;
+/*
+ * The same for a connection that is only on its way, if the device is here
+ * already: in a takeover the broker ends the older one first, and nobody is
+ * to see the device gone in between. False: it is not here, nothing counted.
+ */
+bool presence_count_join(struct presence_count *presence, const char *identity);
 void presence_count_leave(struct presence_count *presence, const char *identity);
 
 #endif

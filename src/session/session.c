@@ -77,6 +77,16 @@ session_present(struct session *s)
 	}
 }
 
+void
+session_arriving(struct session *s)
+{
+	struct presence_count *presence = s->worker->shared->presence;
+
+	if (presence != NULL && !s->present) {
+		s->present = presence_count_join(presence, s->identity);
+	}
+}
+
 static void
 session_absent(struct session *s)
 {

@@ -102,6 +102,7 @@ dialled(void *owner, int status)
 	s->up_open = true;
 	metric_add(&s->worker->metrics, METRIC_UPSTREAM_CONNECTS, 1);
 	session_enter_newest(s);
+	session_arriving(s);
 	if (relay_upstream_open(s->relay, &out) != 0) {
 		/* In RESTORING the device has been told why. */
 		session_flush(s);

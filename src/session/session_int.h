@@ -99,6 +99,8 @@ void session_due_by(struct session *s, uint64_t when);
  * us. Once is enough, more does nothing; session_finish() takes it back.
  */
 void session_present(struct session *s);
+/* Its CONNECT is about to reach the broker: perhaps it takes over an older one. */
+void session_arriving(struct session *s);
 
 /* The last of a session's handles frees it. */
 void session_handle_closed(void *owner);

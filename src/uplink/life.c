@@ -119,10 +119,8 @@ life_heard(struct uplink *u)
 void
 life_gone(struct uplink *u)
 {
-	if (u->life.frozen) {
-		u->life.frozen = false;
-		broker_gone(u->broker);
-	}
+	u->life.frozen = false;
+	broker_gone(u->broker);
 }
 
 void

@@ -120,15 +120,21 @@ uplink_note(struct uplink *u)
 }
 
 /* The same trouble is logged once until it is over. */
-void
-uplink_trouble(struct uplink *u, const char *text)
+static void
+trouble(struct uplink *u, const char *text, const char *remedy)
 {
 	u->info.last_error = text;
 	if (!same(u->said, text)) {
 		u->said = text;
 		log_warning(LOG_UPSTREAM, "the gateway's own session with the broker is away",
-		            log_str("reason", text));
+		            log_str("reason", text), log_str("remedy", remedy));
 	}
+}
+
+void
+uplink_trouble(struct uplink *u, const char *text)
+{
+	trouble(u, text, "none needed: it is tried again");
 }
 
 static const char *
@@ -353,7 +359,13 @@ uplink_ended(struct uplink *u, const struct session_link *link)
 		try_at_once(u);
 		return;
 	}
-	uplink_trouble(u, end_text(link));
+	if (link->reason == MQTT_NOT_AUTHORIZED || link->reason == MQTT_BAD_USER_NAME_OR_PASSWORD) {
+		trouble(u, end_text(link),
+		        "let the user of uplink.username in, with upstream.password if there is "
+		        "one, and let it write to uplink.status_topic, since that is its will");
+	} else {
+		uplink_trouble(u, end_text(link));
+	}
 	if (link->connected && loop_now(u->loop) - link->begun >= STEADY_MS) {
 		u->attempts = 0;
 	}

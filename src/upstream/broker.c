@@ -21,6 +21,7 @@ struct broker {
 	struct list members;
 	struct list waiting; /* members without a permit; none while one is free */
 	struct broker_member *prober;
+	bool doubted; /* by broker_gone(); the first worker that is woken asks */
 };
 
 int
@@ -110,6 +111,7 @@ static void
 change(struct broker *b, enum broker_state state)
 {
 	b->info.state = state;
+	b->doubted = false;
 	b->info.since = clock_wall();
 	b->epoch++;
 	wake_all(b);
@@ -399,6 +401,21 @@ broker_gone(struct broker *b)
 		b->info.frozen = false;
 		/* Somebody claims the probe when woken. */
 		change(b, BROKER_AWAY);
+	} else if (b->info.state == BROKER_UP) {
+		b->doubted = true;
+		wake_all(b);
 	}
 	pthread_mutex_unlock(&b->lock);
+}
+
+bool
+broker_doubted(struct broker *b)
+{
+	bool doubted;
+
+	pthread_mutex_lock(&b->lock);
+	doubted = b->doubted;
+	b->doubted = false;
+	pthread_mutex_unlock(&b->lock);
+	return doubted;
 }

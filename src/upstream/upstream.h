@@ -39,8 +39,9 @@ void broker_read(struct broker *broker, struct broker_info *out);
 void broker_frozen(struct broker *broker);
 void broker_alive(struct broker *broker);
 /*
- * What was frozen has ended the connection or takes none any more: it is not
- * frozen but away, and dials decide again. Does nothing if it is not frozen.
+ * The broker has ended the connection of who asks it, or takes none: if it was
+ * frozen it is merely away now, and dials decide again; if it was up some
+ * worker asks it, as after upstream_lost().
  */
 void broker_gone(struct broker *broker);
 

@@ -40,6 +40,8 @@ void broker_failed(struct broker *broker, unsigned epoch, int error, const char 
 bool broker_probe_claim(struct broker *broker, struct broker_member *m);
 /* A broker that is said to be up may be gone. True: m is to ask it. */
 bool broker_doubt(struct broker *broker, struct broker_member *m);
+/* Did broker_gone() want the broker asked? Once. */
+bool broker_doubted(struct broker *broker);
 /* True when m need not go on: the broker is up, or frozen and no dial can tell. */
 bool broker_probe_over(struct broker *broker, struct broker_member *m);
 
