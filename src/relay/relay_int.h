@@ -212,7 +212,8 @@ struct relay {
 	unsigned storing;    /* puts that are not answered */
 	size_t storing_bytes;
 	struct terms_told told;
-	size_t restore_at;   /* next subscription to be made again */
+	size_t restore_at;   /* next subscription to be made again, of restore_count */
+	size_t restore_count;
 	unsigned restores;   /* whose answer is awaited */
 	unsigned pings;      /* PINGREQ that the broker has not answered */
 	bool holdable;       /* nothing of this session forbids it for good, but a will */

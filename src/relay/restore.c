@@ -100,6 +100,7 @@ restore_connack(struct relay *r, const struct unit *u)
 		                                       "came back with other limits");
 	}
 	r->broker_max = mqtt_props_number(&a.props, MQTT_PROP_MAXIMUM_PACKET_SIZE, VARINT_MAX + 5);
+	r->restore_count = r->subscriptions.count; /* what waited may add to it later */
 	r->phase = RELAY_RESTORING;
 	return 0;
 }
@@ -189,13 +190,9 @@ write_again(struct again *a, size_t remaining, size_t props)
 	struct relay *r = a->r;
 	struct batch *b = out_batch(r, &r->up);
 	size_t size = mqtt_packet_size((uint32_t)remaining);
-	struct writer w;
-	int rc = out_room(r, &r->up, size);
+	struct writer w = writer_of(batch_reserve(b, size), size);
+	int rc;
 
-	if (rc < 0) {
-		return rc;
-	}
-	w = writer_of(batch_reserve(b, size), size);
 	mqtt_write_fixed(&w, MQTT_SUBSCRIBE, 2, remaining);
 	write_u16(&w, a->f->packet_id);
 	if (props > 0) {
@@ -225,6 +222,10 @@ subscribe_again(struct relay *r, const struct subscription *s)
 	}
 	if (remaining > VARINT_MAX || mqtt_packet_size((uint32_t)remaining) > r->broker_max) {
 		return ERR_LIMIT;
+	}
+	rc = out_room(r, &r->up, mqtt_packet_size((uint32_t)remaining));
+	if (rc < 0) {
+		return rc;
 	}
 	list.packet_id = fold_next_id(r);
 	list.count = (uint32_t)a.parts;
@@ -287,7 +288,7 @@ restore_pump(struct relay *r)
 	const struct subscriptions *t = &r->subscriptions;
 	int rc = 0;
 
-	while (rc == 0 && r->restore_at < t->count) {
+	while (rc == 0 && r->restore_at < r->restore_count) {
 		rc = subscribe_again(r, t->entry[r->restore_at]);
 		r->restore_at += rc == 0;
 	}
