@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Devices that stay connected while the broker is away, and what becomes of what they send."""
 import signal
+import threading
 
 import pytest
 
 from lib import config, wire
 from lib.config import rule
-from lib.wait import until
+from lib.wait import PATIENCE, until
 from lib.wire import V311, V5, VERSIONS
 
 
@@ -233,3 +234,52 @@ def test_a_rule_that_stores(gateway):
         c.expect(wire.PUBACK, mid=2)
         assert sorted(int(watch.message().payload) for _ in range(2)) == [2, 3]
     assert gw.metrics()["publish_stored"] == 2
+
+
+class Numbered(threading.Thread):
+    """A device that publishes numbers with QoS 1, each acknowledged before the next."""
+
+    def __init__(self, gw, device, last):
+        super().__init__()
+        self.gw, self.device, self.last = gw, device, last
+        self.acknowledged, self.error = 0, None
+
+    def run(self):
+        try:
+            with self.gw.client(self.device, V5) as c:
+                c.subscribe(("inTopic", 1))
+                for number in range(1, self.last + 1):
+                    c.publish("Home", str(number), 1)
+                    self.acknowledged = number
+                c.fence()
+        except BaseException as e:
+            self.error = e
+
+
+def test_many_devices_and_restarts(gateway):
+    """Nobody loses the connection, nothing is lost, every device's order is kept."""
+    gw = gateway(broker={"persistence": True}, conf={"upstream": {"retry_max": "100ms"}})
+    devices = [gw.enroll() for _ in range(12)]
+    watch_name = {"client_id": "watch", "clean": False}
+    gw.broker.client("home/+/telemetry", **watch_name).cut()
+    threads = [Numbered(gw, device, 400) for device in devices]
+    for t in threads:
+        t.start()
+    for stop in (100, 200, 300):
+        until(lambda: all(t.acknowledged >= stop or t.error for t in threads), "%d to be through" % stop)
+        gw.broker.stop(signal.SIGTERM)
+        at = [t.acknowledged for t in threads]
+        until(lambda: any(t.acknowledged > a + 5 for t, a in zip(threads, at))
+              or all(t.acknowledged == 400 for t in threads), "some to be stored")
+        gw.broker.start()
+    for t in threads:
+        t.join(4 * PATIENCE)
+        assert t.error is None and t.acknowledged == 400
+    until(lambda: gw.ctl("spool", output="json")["messages"] == 0, "the spool to be empty")
+    seen = {device.name: 0 for device in devices}
+    with gw.broker.client(**watch_name) as watch:
+        while min(seen.values()) < 400:
+            got = watch.message()
+            name, number = got.topic.split("/")[1], int(got.payload)
+            assert number <= seen[name] + 1, "%s: %d after %d" % (name, number, seen[name])
+            seen[name] = max(seen[name], number)
