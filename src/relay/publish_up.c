@@ -25,6 +25,7 @@ struct judged {
 	struct span full; /* topic of the broker, empty when only the alias was looked at */
 	uint16_t alias;
 	bool defines; /* it carries topic and alias */
+	bool unstorable; /* it would have to be held whole, and is too large */
 	bool restates; /* it had only the alias, and goes up with the topic */
 	enum mqtt_reason denied; /* SUCCESS: it is not */
 	struct mqtt_edit edit;
@@ -168,10 +169,10 @@ judge_rule(const struct relay *r, const struct unit *u, struct judged *j)
 	uint8_t max_qos = j->terms.store && j->terms.max_qos > 1 ? 1 : j->terms.max_qos;
 	uint64_t memory = r->settings.limits.packet_memory;
 
+	j->unstorable = to_store(r, j) && (uint64_t)u->bytes.len + j->p.payload > memory;
 	if (MQTT_FLAG_QOS(j->p.flags) > max_qos) {
 		j->denied = MQTT_NOT_AUTHORIZED;
-	} else if (j->p.payload > j->terms.max_payload ||
-	           (to_store(r, j) && (uint64_t)u->bytes.len + j->p.payload > memory)) {
+	} else if (j->p.payload > j->terms.max_payload || j->unstorable) {
 		j->denied = MQTT_QUOTA_EXCEEDED;
 	} else if (j->terms.clear_retain) {
 		j->p.flags &= (uint8_t)~MQTT_FLAG_RETAIN;
@@ -222,6 +223,11 @@ deny(struct relay *r, const struct unit *u, const struct judged *j)
 	if (r->settings.rules->on_denial == TOPIC_DENIAL_CLOSE) {
 		return end_session(r, RELAY_SIDE_DEVICE, j->denied,
 		                   "published to a topic that it may not");
+	}
+	if (j->unstorable && !relay_is_5(r) && qos > 0) {
+		/* 3.x has no way to refuse it, and what is not kept is not acknowledged. */
+		return end_session(r, RELAY_SIDE_DEVICE, MQTT_PACKET_TOO_LARGE,
+		                   "published more than can be stored at once");
 	}
 	return acks_drop(r, &r->up, u, answer);
 }
