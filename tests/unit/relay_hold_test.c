@@ -18,6 +18,7 @@
 #define SEEDS 3000u
 #define STEPS 1000u
 #define MOST 1024u /* messages of one run */
+#define KEPT 0x10000u /* in the numbers of those that a rule stores, live or not */
 
 struct pending {
 	uint32_t number, tag;
@@ -42,10 +43,10 @@ struct sim {
 	size_t pendings;
 	uint32_t stored[MOST];
 	size_t storeds;
-	bool in_store[MOST];
+	bool in_store[MOST], kept[MOST];
 	bool store_fails, full;
 	/* the device */
-	uint32_t number;
+	uint32_t number, kept_number;
 	bool qos_1[MOST];
 	uint16_t packet_id;
 	uint16_t owed_id[MOST];
@@ -94,7 +95,8 @@ store_put(void *owner, const struct relay_message *m)
 {
 	struct sim *s = owner;
 
-	assert_true(span_eq_str(m->topic, "home/dev/telemetry"));
+	assert_true(span_eq_str(m->topic, number_of(m->payload) & KEPT ? "kept/dev" :
+	                                                                 "home/dev/telemetry"));
 	assert_in_range(s->pendings, 0, MOST - 1);
 	assert_in_range(m->qos, 0, 1);
 	assert_true((m->qos == 1) == (m->tag != 0));
@@ -118,7 +120,10 @@ commit_one(struct sim *s)
 	int status = s->store_fails && roll(s, 8) == 0 ? ERR_FULL : 0;
 
 	memmove(&s->pending[0], &s->pending[1], --s->pendings * sizeof p);
-	if (status == 0) {
+	if (status == 0 && p.number & KEPT) {
+		assert_false(s->kept[p.number & ~KEPT]);
+		s->kept[p.number & ~KEPT] = true;
+	} else if (status == 0) {
 		assert_false(s->in_store[p.number]); /* never twice */
 		s->in_store[p.number] = true;
 		s->stored[s->storeds++] = p.number;
@@ -353,7 +358,7 @@ safe(const struct sim *s, uint32_t number)
 			return true;
 		}
 	}
-	return number == 0 || s->in_store[number];
+	return number == 0 || (number & KEPT ? s->kept[number & ~KEPT] : s->in_store[number]);
 }
 
 static void
@@ -423,23 +428,27 @@ device_publishes(struct sim *s)
 {
 	bool two = !s->max_1 && roll(s, 400) == 0;
 	uint8_t qos = (uint8_t)(two ? 2 : roll(s, 3) > 0);
-	bool denied = qos == 1 && roll(s, 8) == 0;
+	unsigned dice = qos < 2 ? roll(s, 8) : 2;
+	const char *topic = dice == 0 && qos == 1 ? "no" : dice == 1 ? "kept" : "Home";
+	uint32_t number = 0;
 
-	if (s->number + 1 >= MOST) {
+	if (s->number + s->kept_number + 1 >= MOST || s->owed + 1 >= MOST) {
 		return;
 	}
 	s->packet_id = s->packet_id < 60000 ? s->packet_id + 1 : 1;
-	if (!denied) {
-		s->number++;
+	if (topic[0] == 'k') {
+		number = ++s->kept_number | KEPT;
+	} else if (topic[0] == 'H') {
+		number = ++s->number;
+		s->qos_1[number] = qos == 1;
 	}
 	if (qos == 1) {
-		s->qos_1[s->number] = s->qos_1[s->number] || !denied;
 		s->owed_id[s->owed] = s->packet_id;
-		s->owed_number[s->owed++] = denied ? 0 : s->number;
+		s->owed_number[s->owed++] = number;
 	}
 	s->open_2 += qos == 2;
-	send_publish(s, &s->from_device, denied ? "no" : "Home", qos, qos > 0 ? s->packet_id : 0,
-	             denied ? 0 : s->number, roll(s, 10) == 0 ? roll(s, 400) : roll(s, 20));
+	send_publish(s, &s->from_device, topic, qos, qos > 0 ? s->packet_id : 0, number,
+	             roll(s, 10) == 0 ? roll(s, 400) : roll(s, 20));
 }
 
 static void
