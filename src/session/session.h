@@ -37,6 +37,7 @@ bool session_end(struct session *session, enum mqtt_reason reason, const char *t
  * frozen. See worker_outage.c.
  */
 void session_begin_drain(struct session *session);
+void session_away_again(struct session *session); /* before that */
 void session_begin_restore(struct session *session);
 void session_broker_frozen(struct session *session);
 struct session *session_of_outage(struct list *node);

@@ -234,6 +234,7 @@ hold(struct session *s)
 		s->held_counted = true;
 		metric_add(&w->metrics, METRIC_SESSIONS_HELD, 1);
 	}
+	list_remove(&s->outage);
 	s->owing = false;
 	s->retry_at = s->settle_by = 0;
 	relay_pause(s->relay, false);
@@ -345,6 +346,12 @@ session_broker_frozen(struct session *s)
 	}
 }
 
+void
+session_away_again(struct session *s)
+{
+	hold(s);
+}
+
 /* ---- back --------------------------------------------------------------------------------------- */
 
 /* What is stored has gone, or nearly: wait for a place. */
@@ -370,6 +377,7 @@ drained(struct session *s)
 		return;
 	}
 	s->settle_by = 0;
+	list_remove(&s->outage);
 	list_append(&w->ready, &s->outage);
 	worker_outage_run(w);
 }
@@ -378,6 +386,7 @@ void
 session_begin_drain(struct session *s)
 {
 	list_remove(&s->outage);
+	list_append(&s->worker->draining, &s->outage);
 	s->retry_at = 0;
 	session_state_set(s, SESSION_DRAINING);
 	if (!has_stored(s)) {

@@ -34,6 +34,7 @@ struct worker {
 	struct list *recheck_at;
 	/* Sessions without a broker; see worker_outage.c. */
 	struct list held;  /* until the broker is back */
+	struct list draining; /* for what they stored */
 	struct list ready; /* for one of the places */
 	struct loop_deferred outage;
 	struct list *frozen_at; /* the next session to be told that the broker is frozen, or NULL */

@@ -50,11 +50,26 @@ tell_frozen(struct worker *w)
 static void
 tell_restored(struct worker *w)
 {
-	if (w->restored > 0 && w->restores == 0 && list_empty(&w->held) && list_empty(&w->ready)) {
+	if (w->restored > 0 && w->restores == 0 && list_empty(&w->held) && list_empty(&w->draining) &&
+	    list_empty(&w->ready)) {
 		log_notice(LOG_SESSION, "held devices have the broker again",
 		           log_int("count", w->restored), log_int("worker", w->index));
 		w->restored = 0;
 	}
+}
+
+/* Gone before it was their turn. */
+static bool
+tell_away(struct worker *w)
+{
+	struct list *const lists[] = { &w->draining, &w->ready };
+
+	for (unsigned i = 0, n = 0; i < 2 && !w->broker_up; i++) {
+		while (!list_empty(lists[i]) && n++ < SESSIONS_PER_TURN) {
+			session_away_again(session_of_outage(lists[i]->next));
+		}
+	}
+	return !w->broker_up && (!list_empty(lists[0]) || !list_empty(lists[1]));
 }
 
 static void
@@ -63,6 +78,7 @@ run(void *owner)
 	struct worker *w = owner;
 	bool more = tell_frozen(w);
 
+	more = tell_away(w) || more;
 	for (unsigned i = 0; i < SESSIONS_PER_TURN && w->broker_up && !list_empty(&w->held); i++) {
 		session_begin_drain(session_of_outage(w->held.next));
 	}
@@ -80,16 +96,11 @@ changed(void *owner, enum broker_state state)
 {
 	struct worker *w = owner;
 	struct broker_info info;
-	struct list *node;
 
 	w->broker_up = state == BROKER_UP;
 	broker_read(w->shared->broker, &info);
 	if (info.state == BROKER_AWAY && info.frozen) {
 		w->frozen_at = w->sessions.next;
-	}
-	/* Their turn will come again. */
-	while (!w->broker_up && (node = list_take(&w->ready)) != NULL) {
-		worker_outage_wait(w, node);
 	}
 	worker_outage_run(w);
 }
@@ -98,6 +109,7 @@ void
 worker_outage_init(struct worker *w)
 {
 	list_init(&w->held);
+	list_init(&w->draining);
 	list_init(&w->ready);
 	w->dice = (uintptr_t)w;
 	w->outage = (struct loop_deferred){ .run = run, .owner = w };
