@@ -321,7 +321,7 @@ spool_purged(void *owner, struct ctl_request *request, const char *identity, int
 	           log_int("messages", count), log_int("uid", ctl_request_peer(request).uid));
 	if (count > 0) {
 		snprintf(detail, sizeof detail, "%lld messages", (long long)count);
-		daemon_audit(d, request, "spool purge", identity, detail);
+		daemon_audit(d, request, "spool-purge", identity, detail);
 	}
 	daemon_answered(d);
 }

@@ -68,6 +68,8 @@ devices_doc(struct spool *spool, const char *only)
 	spool_each(spool, add_line, &l);
 	if (!l.failed) {
 		list = doc_list();
+	}
+	if (!l.failed && l.count > 1) {
 		qsort(l.line, l.count, sizeof *l.line, by_bytes);
 	}
 	for (size_t i = 0; i < l.count; i++) {
@@ -234,10 +236,8 @@ spool_metrics(struct spool *spool, FILE *text)
 	metric(text, "dropped_total", "counter", "stored messages of QoS 0 dropped for newer ones",
 	       (int64_t)t.dropped);
 	metric(text, "purged_total", "counter", "stored messages removed by hand", (int64_t)t.purged);
-	fprintf(text, "# HELP gateway_spool_refused_total messages not stored for lack of room, and "
-	              "stored ones that the broker refused\n"
-	              "# TYPE gateway_spool_refused_total counter\n"
-	              "gateway_spool_refused_total{by=\"full\"} %llu\n"
-	              "gateway_spool_refused_total{by=\"broker\"} %llu\n",
-	        (unsigned long long)t.refused_full, (unsigned long long)t.refused_broker);
+	metric(text, "refused_total", "counter", "messages not stored, because a bound was reached",
+	       (int64_t)t.refused_full);
+	metric(text, "broker_refused_total", "counter", "stored messages that the broker refused",
+	       (int64_t)t.refused_broker);
 }

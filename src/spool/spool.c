@@ -52,6 +52,16 @@ move_all(struct list *to, struct list *from)
 	}
 }
 
+/* What a put keeps in memory while it waits. */
+static size_t
+weight(const struct spool_put *put)
+{
+	const struct spool_message *m = &put->message;
+
+	return m->identity.len + m->topic.len + m->payload.len + m->properties.len +
+	       SPOOL_OVERHEAD;
+}
+
 /* As many puts as one transaction shall have. */
 static struct spool_put *
 grab_puts(struct queue *queue)
@@ -60,9 +70,10 @@ grab_puts(struct queue *queue)
 	size_t bytes = 0;
 
 	for (unsigned n = 0; *at != NULL && n < BATCH_PUTS && bytes < BATCH_BYTES; n++) {
-		bytes += (*at)->message.payload.len + (*at)->message.topic.len + SPOOL_OVERHEAD;
+		bytes += weight(*at);
 		at = &(*at)->next;
 	}
+	queue->bytes -= bytes;
 	if (first == NULL) {
 		return NULL;
 	}
@@ -369,8 +380,10 @@ spool_put(struct spool *spool, struct spool_put *put)
 	put->copy = copy;
 	put->next = NULL;
 	pthread_mutex_lock(&spool->lock);
-	device = copy->device = index_make(spool, m->identity);
+	device = spool->queue.bytes < SPOOL_QUEUE_BYTES ? index_make(spool, m->identity) : NULL;
+	copy->device = device;
 	if (device != NULL) {
+		spool->queue.bytes += weight(put);
 		m->sequence = device->asked = ++spool->sequence;
 		*spool->queue.put_end = put;
 		spool->queue.put_end = &put->next;
@@ -414,7 +427,9 @@ spool_wait(struct spool *spool, struct span identity, struct spool_wait *wait)
 	if (copy == NULL) {
 		return -ENOMEM;
 	}
-	memcpy(copy, identity.ptr, identity.len);
+	if (identity.len > 0) {
+		memcpy(copy, identity.ptr, identity.len);
+	}
 	copy[identity.len] = '\0';
 	wait->identity = NULL;
 	wait->posted.run = wait_done;
@@ -518,17 +533,6 @@ spool_refused(struct spool *spool, uint64_t sequence, uint8_t reason)
 	pthread_mutex_unlock(&spool->lock);
 }
 
-uint64_t
-spool_refused_by(struct spool *spool, uint8_t reason)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&spool->lock);
-	n = spool->refused[reason];
-	pthread_mutex_unlock(&spool->lock);
-	return n;
-}
-
 void
 spool_untake(struct spool *spool)
 {
@@ -551,61 +555,7 @@ spool_watch(struct spool *spool, struct loop *back, void (*ready)(void *owner), 
 	pthread_mutex_unlock(&spool->lock);
 }
 
-/* ---- facts -------------------------------------------------------------------------------------- */
-
-static void
-count_devices(struct spool *spool, struct spool_totals *out)
-{
-	const struct list *node, *after;
-
-	list_each(node, after, &spool->all) {
-		const struct tally *t = &list_entry(node, struct device, all)->shown;
-
-		out->devices += t->messages > 0;
-		if (t->messages > 0 && (out->oldest == 0 || t->oldest < out->oldest)) {
-			out->oldest = t->oldest;
-		}
-	}
-}
-
-void
-spool_totals(struct spool *spool, struct spool_totals *out)
-{
-	*out = (struct spool_totals){ 0 };
-	pthread_mutex_lock(&spool->lock);
-	out->messages = spool->shown_messages;
-	out->bytes = spool->shown_bytes;
-	out->limit_bytes = spool->limit;
-	out->stored = spool->counts.stored;
-	out->delivered = spool->counts.delivered;
-	out->expired = spool->counts.expired;
-	out->dropped = spool->counts.dropped;
-	out->refused_full = spool->counts.refused_full;
-	out->refused_broker = spool->counts.refused_broker;
-	out->purged = spool->counts.purged;
-	out->last_error = spool->last_error;
-	count_devices(spool, out);
-	pthread_mutex_unlock(&spool->lock);
-}
-
-void
-spool_each(struct spool *spool, void (*each)(void *owner, const struct spool_device *device),
-           void *owner)
-{
-	const struct list *node, *after;
-
-	pthread_mutex_lock(&spool->lock);
-	list_each(node, after, &spool->all) {
-		const struct device *d = list_entry(node, struct device, all);
-		const struct spool_device shown = { d->identity, d->shown.messages, d->shown.bytes,
-			d->shown.dropped, d->shown.oldest };
-
-		if (shown.messages > 0 || shown.dropped > 0) {
-			each(owner, &shown);
-		}
-	}
-	pthread_mutex_unlock(&spool->lock);
-}
+/* ---- purge ---------------------------------------------------------------------------------- */
 
 int
 spool_purge(struct spool *spool, const char *identity, struct spool_purge *purge)

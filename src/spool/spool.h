@@ -79,7 +79,7 @@ struct spool_put {
 	/*
 	 * 0: durable. ERR_FULL: a bound; a QoS 0 message is only refused when no
 	 * older QoS 0 of that device can make room (they are dropped oldest
-	 * first, counted). -ENOSPC, -EIO: the disk; nothing was kept.
+	 * first, counted). -ENOSPC, -EIO: the disk; -ENOMEM; nothing was kept.
 	 */
 	void (*done)(struct spool_put *put, int status);
 	struct loop *back;
@@ -89,7 +89,12 @@ struct spool_put {
 	int status;
 	void *copy;
 };
-/* -ENOMEM: done() will not run. */
+/*
+ * -ENOMEM: done() will not run. Also when SPOOL_QUEUE_BYTES wait already to be
+ * written, which a slow disk and devices that do not wait for their
+ * acknowledgements (QoS 0) could bring about.
+ */
+#define SPOOL_QUEUE_BYTES (64 << 20)
 int spool_put(struct spool *spool, struct spool_put *put) MUST_CHECK;
 
 /* ---- waiting for a device's messages to have gone: any thread --------------------------- */

@@ -102,14 +102,38 @@ number(struct spool *spool, enum statement which)
 	return value;
 }
 
+/*
+ * A removal that a power cut takes back is a message that is sent twice, which
+ * QoS 1 permits; so it need not wait for the disk. In WAL mode the file stays
+ * sound, and the next commit that is synced has it too.
+ */
+static void
+choose_care(struct spool *spool, bool durable)
+{
+	if (durable != spool->durable) {
+		int code = sqlite3_exec(spool->db, durable ? "PRAGMA synchronous = FULL" :
+		                                             "PRAGMA synchronous = NORMAL",
+		                        NULL, NULL, NULL);
+
+		if (code == SQLITE_OK) {
+			spool->durable = durable;
+		} else {
+			spool->error = disk_code(spool, code);
+		}
+	}
+}
+
 bool
-disk_begin(struct spool *spool)
+disk_begin(struct spool *spool, bool durable)
 {
 	spool->error = 0;
 	spool->delta = (struct counts){ 0 };
 	spool->messages_before = spool->messages;
 	spool->bytes_before = spool->bytes;
-	run(spool, SQL_BEGIN);
+	choose_care(spool, durable);
+	if (spool->error == 0) {
+		run(spool, SQL_BEGIN);
+	}
 	return spool->error == 0;
 }
 

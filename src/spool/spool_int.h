@@ -107,6 +107,7 @@ enum statement {
 
 struct queue {
 	struct spool_put *put, **put_end;
+	size_t bytes; /* of the puts */
 	struct spool_take *take, **take_end;
 	struct spool_purge *purge, **purge_end;
 	struct list finished;   /* struct taken that the broker answered */
@@ -154,6 +155,7 @@ struct spool {
 	struct spool_purge *purge, **purge_end;
 	int64_t pages_reserved;
 	int frames;   /* in the WAL */
+	bool durable; /* what SQLite was told last */
 	bool failing; /* the last transaction failed: said once */
 	bool sweep_again;
 	bool vacuum_later; /* there may be pages to give back, when it is quiet */
@@ -188,7 +190,8 @@ sqlite3_stmt *disk_statement(struct spool *spool, enum statement which);
 /* Step: SQLITE_ROW or SQLITE_DONE; else spool->error is set and the statement reset. */
 int disk_step(struct spool *spool, sqlite3_stmt *statement);
 void disk_reset(sqlite3_stmt *statement);
-bool disk_begin(struct spool *spool);
+/* durable: the commit is on the disk before it returns. */
+bool disk_begin(struct spool *spool, bool durable);
 /* 0 or the error of the transaction, which is rolled back then. */
 int disk_end(struct spool *spool);
 /* Room in the file for what the open transaction has added, so that it can be moved there. */

@@ -273,6 +273,7 @@ configure(struct spool *spool)
 	for (size_t i = 0; i < sizeof options / sizeof options[0] && code == SQLITE_OK; i++) {
 		code = sqlite3_db_config(spool->db, options[i].option, options[i].value, NULL);
 	}
+	spool->durable = true;
 	if (code == SQLITE_OK) {
 		/*
 		 * Exclusive: what is counted in memory is true only while nobody

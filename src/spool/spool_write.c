@@ -294,6 +294,12 @@ size_of(const struct spool_message *m)
 	return (uint64_t)m->topic.len + m->payload.len + m->properties.len + SPOOL_OVERHEAD;
 }
 
+/*
+ * A board without a clock of its own starts in 1970 and jumps when it is told
+ * the time: what it stored before must not be too old at once.
+ */
+#define CLOCK_IS_SET INT64_C(1577836800000) /* 2020, ms */
+
 static int64_t
 until_of(const struct spool_put *put)
 {
@@ -303,6 +309,9 @@ until_of(const struct spool_put *put)
 	int64_t age = put->bounds.age != 0 ? m->received + (int64_t)put->bounds.age * 1000 :
 	                                     SPOOL_NEVER;
 
+	if (m->received < CLOCK_IS_SET) {
+		return SPOOL_NEVER;
+	}
 	return expiry < age ? expiry : age;
 }
 
@@ -438,7 +447,7 @@ transaction(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t 
 {
 	*removed = 0;
 	*through = false;
-	if (!disk_begin(spool)) {
+	if (!disk_begin(spool, put != NULL || spool->purge != NULL)) {
 		return spool->error;
 	}
 	remove_finished(spool);
@@ -538,7 +547,7 @@ void
 write_batch(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t now)
 {
 	int64_t removed = 0;
-	bool through = false;
+	bool through = false, puts = put != NULL;
 	int error, first;
 
 	if (put == NULL && list_empty(&spool->removing) && spool->purge == NULL &&
@@ -567,5 +576,8 @@ write_batch(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t 
 		spool->last_error = first;
 		pthread_mutex_unlock(&spool->lock);
 	}
-	disk_note(spool, first);
+	/* On a full disk removals succeed while puts fail: that is one episode. */
+	if (first != 0 || puts) {
+		disk_note(spool, first);
+	}
 }

@@ -274,6 +274,20 @@ what_expires_is_swept(void **state)
 	take_expect(&b, 10, "k1");
 }
 
+/* A board that does not know the time yet. */
+static void
+nothing_expires_that_was_received_in_1970(void **state)
+{
+	struct spool_put p = message_of("a", "early");
+
+	(void)state;
+	p.message.received = 5000;
+	p.message.expiry = 100;
+	p.bounds.age = 100;
+	assert_int_equal(put_and_wait(&b, p), 0);
+	take_expect(&b, 10, "early");
+}
+
 static void
 what_has_expired_makes_room(void **state)
 {
@@ -538,6 +552,47 @@ a_take_that_was_overtaken_holds_nothing(void **state)
 	sem_destroy(&o.done);
 }
 
+static void
+freed(struct spool_put *p, int status)
+{
+	assert_int_equal(status, ERR_FULL); /* far over its bound */
+	sem_post(((struct many *)(void *)p)->done);
+}
+
+/* More than the disk can take is refused at once, and later taken again. */
+static void
+the_queue_is_bounded(void **state)
+{
+	enum { MOST = 400 };
+	struct many *many = calloc(MOST, sizeof *many);
+	size_t length = 1 << 20;
+	uint8_t *payload = calloc(1, length);
+	unsigned asked = 0;
+	int rc = 0;
+	sem_t done;
+
+	(void)state;
+	sem_init(&done, 0, 0);
+	for (unsigned i = 0; i < MOST && rc == 0; i++) {
+		many[i].put = message_of("a", "");
+		many[i].put.message.payload = span_of(payload, length);
+		many[i].put.bounds.bytes = 1000;
+		many[i].put.done = freed;
+		many[i].put.back = b.loop;
+		many[i].done = &done;
+		rc = spool_put(b.spool, &many[i].put);
+		asked += rc == 0;
+	}
+	assert_true(rc == 0 || (rc == -ENOMEM && asked >= 64));
+	for (unsigned i = 0; i < asked; i++) {
+		sem_wait(&done);
+	}
+	assert_int_equal(put(&b, "a", "a0"), 0);
+	sem_destroy(&done);
+	free(payload);
+	free(many);
+}
+
 /* ---- many threads --------------------------------------------------------------------------------- */
 
 #define THREADS 4
@@ -772,6 +827,7 @@ main(void)
 		TEST(the_whole_has_a_bound),
 		TEST(what_has_expired_is_not_delivered),
 		TEST(what_expires_is_swept),
+		TEST(nothing_expires_that_was_received_in_1970),
 		TEST(what_has_expired_makes_room),
 		TEST(waiting_ends_with_the_messages_before_it),
 		TEST(waiting_can_be_cancelled),
@@ -780,6 +836,7 @@ main(void)
 		TEST(devices_are_listed),
 		TEST(the_watcher_is_told),
 		TEST(a_take_that_was_overtaken_holds_nothing),
+		TEST(the_queue_is_bounded),
 		TEST(many_threads_put_while_one_drains),
 		TEST(the_file_shrinks_again),
 		TEST(the_wal_is_bounded),
