@@ -441,7 +441,7 @@ def test_watch_a_device(gateway):
         back.publish("home/%s/command" % name, b"\x00\xff\x10", 2)
         got = watch.event()
         assert (got["direction"], got["device_topic"], got["qos"], got["encoding"],
-                got["payload"]) == ("down", "inTopic", 2, "hex", "00ff10")
+                got["payload"]) == ("down", "inTopic", 1, "hex", "00ff10")
         c.publish("pub/a/b", "é" * 5000, 1)
         got = watch.event()
         # Published to and subscribed to by this device: own/# is the same topic.
