@@ -36,6 +36,9 @@ struct fake {
 	int (*answer)(struct fake *f, const struct seen *p, unsigned before);
 	struct seen seen[SEEN_MOST];
 	unsigned count, connections;
+	const void *garbage; /* instead of, or behind the first CONNACK */
+	size_t garbage_len;
+	bool garbage_first, slowly;
 	uint8_t in[65536];
 	size_t len;
 	uint8_t connect[512]; /* the last CONNECT */
@@ -80,7 +83,20 @@ connack(const struct fake *f, int fd)
 	const uint8_t packet[] = { 0x20, 6, 0, 0, 3, MQTT_PROP_RECEIVE_MAXIMUM,
 		(uint8_t)(f->receive_maximum >> 8), (uint8_t)f->receive_maximum };
 
-	say(fd, packet, sizeof packet);
+	if (f->connections == 1 && f->garbage != NULL && f->garbage_first) {
+		say(fd, f->garbage, f->garbage_len);
+		return;
+	}
+	for (size_t i = 0; f->slowly && i < sizeof packet; i++) {
+		say(fd, packet + i, 1);
+		poll(NULL, 0, TICK);
+	}
+	if (!f->slowly) {
+		say(fd, packet, sizeof packet);
+	}
+	if (f->connections == 1 && f->garbage != NULL) {
+		say(fd, f->garbage, f->garbage_len);
+	}
 }
 
 static void
@@ -672,6 +688,124 @@ a_broker_that_crashes_loses_nothing(void **state)
 	free(s);
 }
 
+/* ---- a broker that breaks the rules ------------------------------------------------------- */
+
+static bool
+second_connection(struct scene *s)
+{
+	struct uplink_info info;
+
+	uplink_info(s->uplink, &info);
+	return s->fake.connections >= 2 && info.connected;
+}
+
+#define BYTES(...) { __VA_ARGS__ }, sizeof (const uint8_t[]){ __VA_ARGS__ }
+
+/* Each of these ends the connection, and nothing else. */
+static void
+garbage_ends_the_connection_only(void **state)
+{
+	static const struct {
+		bool first; /* instead of CONNACK */
+		uint8_t bytes[12];
+		size_t n;
+	} cases[] = {
+		{ true, BYTES(0x20, 2, 0, 0) },               /* of 3.1.1 */
+		{ true, BYTES(0x20, 5, 0, 0, 2, 0x7f, 0) },   /* no such property */
+		{ true, BYTES(0xd0, 0) },                     /* PINGRESP before CONNACK */
+		{ true, BYTES(0x90, 4, 0, 1, 0, 0) },         /* SUBACK before CONNACK */
+		{ true, BYTES(0x00, 0) },
+		{ true, BYTES(0x20, 0xff, 0xff, 0xff, 0xff, 0xff) },
+		{ false, BYTES(0x20, 3, 0, 0, 0) },           /* a second one */
+		{ false, BYTES(0x90, 3, 0, 1, 0) },           /* SUBACK without codes */
+		{ false, BYTES(0x90, 5, 0, 1, 2, 0x7f, 0) },
+		{ false, BYTES(0xb0, 3, 0, 1, 0) },           /* UNSUBACK without codes */
+		{ false, BYTES(0x40, 2, 0x7f, 0x7f) },        /* PUBACK of nothing */
+		{ false, BYTES(0x50, 2, 0, 1) },              /* PUBREC: we send no QoS 2 */
+		{ false, BYTES(0x70, 2, 0, 1) },
+		{ false, BYTES(0xe0, 4, 0, 2, 0x7f, 0) },     /* DISCONNECT, no such property */
+		{ false, BYTES(0xf0, 2, 0x18, 0) },           /* AUTH */
+		{ false, BYTES(0x30, 6, 0, 1, 't', 2, 0x7f, 0) },
+		{ false, BYTES(0x30, 4, 0, 1, '#', 0) },      /* a wildcard in a topic */
+		{ false, BYTES(0x30, 3, 0, 0, 0) },           /* no topic and no alias */
+		{ false, BYTES(0x30, 6, 0, 0, 3, 0x23, 0, 1) }, /* an alias that we did not allow */
+		{ false, BYTES(0x34, 6, 0, 1, 't', 0, 1, 0) }, /* QoS 2 */
+		{ false, BYTES(0x32, 6, 0, 1, 't', 0, 0, 0) }, /* packet identifier 0 */
+		{ false, BYTES(0x82, 6, 0, 1, 0, 0, 1, 't') }, /* a client's packet */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scene *s = new_scene();
+
+		s->fake.garbage = cases[i].bytes;
+		s->fake.garbage_len = cases[i].n;
+		s->fake.garbage_first = cases[i].first;
+		scene_run(s, second_connection);
+		free(s);
+	}
+}
+
+static bool
+connected_once(struct scene *s)
+{
+	struct uplink_info info;
+
+	uplink_info(s->uplink, &info);
+	return info.connected && info.connects == 1 && info.round_trip > 0;
+}
+
+static void
+a_packet_may_come_in_pieces(void **state)
+{
+	struct scene *s = new_scene();
+
+	(void)state;
+	s->fake.slowly = true;
+	s->settings.response_timeout = 1000;
+	scene_run(s, connected_once);
+	assert_int_equal(s->fake.connections, 1);
+	free(s);
+}
+
+/* Longer than what is looked at: read in pieces, and what follows is found. */
+static bool
+long_one_passed(struct scene *s)
+{
+	struct uplink_info info;
+
+	uplink_info(s->uplink, &info);
+	return info.round_trip > 0 && info.version[0] != '\0';
+}
+
+static void
+a_long_message_passes(void **state)
+{
+	static const char version[] = "$SYS/broker/version";
+	struct scene *s = new_scene();
+	const uint32_t payload = 300000, remaining = 2 + 1 + 1 + payload;
+	uint8_t *bytes = calloc(1, payload + 100);
+	struct writer w = writer_of(bytes, payload + 100);
+
+	(void)state;
+	mqtt_write_fixed(&w, MQTT_PUBLISH, 0, remaining);
+	memcpy(w.at, "\0\1t", 4); /* topic, no properties */
+	w.at += 4 + payload;
+	mqtt_write_fixed(&w, MQTT_PUBLISH, 0, 2 + sizeof version - 1 + 1 + 1);
+	w.at[1] = sizeof version - 1;
+	memcpy(w.at + 2, version, sizeof version - 1);
+	w.at += 2 + sizeof version - 1 + 1;
+	*w.at++ = '7';
+	s->fake.garbage = bytes;
+	s->fake.garbage_len = (size_t)(w.at - bytes);
+	s->settings.response_timeout = 1000;
+	scene_run(s, long_one_passed);
+	assert_int_equal(s->fake.connections, 1);
+	assert_string_equal(s->info.version, "7");
+	free(bytes);
+	free(s);
+}
+
 /* ---- signs of life ------------------------------------------------------------------------------- */
 
 static bool
@@ -919,6 +1053,9 @@ main(void)
 		cmocka_unit_test(poison_with_a_reason_is_refused),
 		cmocka_unit_test(poison_without_a_reason_is_refused),
 		cmocka_unit_test(a_broker_that_crashes_loses_nothing),
+		cmocka_unit_test(garbage_ends_the_connection_only),
+		cmocka_unit_test(a_packet_may_come_in_pieces),
+		cmocka_unit_test(a_long_message_passes),
 		cmocka_unit_test(no_connack_is_a_frozen_broker),
 		cmocka_unit_test(no_answer_is_a_frozen_broker),
 		cmocka_unit_test(a_broker_that_answers_is_not_frozen),
