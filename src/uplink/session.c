@@ -95,7 +95,8 @@ on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, const int *g
 	(void)mosq;
 	(void)p;
 	life_heard(l->uplink);
-	if (count == 1 && granted[0] >= 0x80) {
+	if (count == 1 && granted[0] >= 0x80 && !l->uplink->read_denied) {
+		l->uplink->read_denied = true;
 		log_warning(LOG_UPSTREAM, "the broker refused a subscription of the gateway",
 		            log_str("reason", mqtt_reason_text((uint8_t)granted[0])),
 		            log_str("remedy", "let the user of uplink.username read all topics"));

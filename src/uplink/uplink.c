@@ -220,6 +220,7 @@ uplink_connected(struct uplink *u)
 	           log_str("client_id", u->settings.client_id));
 	u->status = (struct status){ .due = true, .online = true };
 	u->sys_asked = false;
+	u->read_denied = false;
 	presence_connected(u);
 	sweep_connected(u);
 	drain_connected(u);

@@ -111,7 +111,6 @@ struct sweep {
 	unsigned seen;      /* retained messages of this round */
 	unsigned at_ask;    /* `seen` when the last sign of life was asked for */
 	unsigned strangers; /* corrected in this round */
-	bool more;          /* there were too many: another round */
 };
 
 /* ---- drain --------------------------------------------------------------------------------- */
@@ -198,6 +197,7 @@ struct uplink {
 	struct list subscriptions, watches;
 	uint32_t last_id;
 	bool sys_asked;
+	bool read_denied; /* a subscription was; logged once per connection */
 	bool handing; /* watchers are being called */
 	struct life life;
 	struct loop_timer unread; /* to look again for the rest of a packet */
