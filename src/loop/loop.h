@@ -88,7 +88,7 @@ void loop_timer_close(struct loop_timer *timer, void (*closed)(void *owner));
 
 /*
  * A file descriptor that a library reads and writes itself, watched level
- * triggered: always for reading, for writing when asked. Close it before the
+ * triggered: for reading at first, then for what is wanted. Close it before the
  * descriptor's number can come up again on this loop.
  */
 struct loop_poll {
@@ -102,8 +102,8 @@ struct loop_poll {
 int loop_poll_open(struct loop *loop, struct loop_poll *poll, int fd,
                    void (*ready)(void *owner, bool readable, bool writable),
                    void *owner) MUST_CHECK;
-/* Tell about room for writing too, or no longer. */
-void loop_poll_write(struct loop_poll *poll, bool want);
+/* Tell about bytes to read, about room for writing, both, or neither. */
+void loop_poll_want(struct loop_poll *poll, bool read, bool write);
 /* ready() will not run any more; closed(owner) (may be NULL) runs later. */
 void loop_poll_close(struct loop_poll *poll, void (*closed)(void *owner));
 

@@ -35,16 +35,23 @@ loop_poll_open(struct loop *loop, struct loop_poll *poll, int fd,
 	poll->handle.data = poll;
 	rc = uv_poll_init(&loop->uv, &poll->handle, fd);
 	if (rc == 0) {
-		loop_poll_write(poll, false);
+		loop_poll_want(poll, true, false);
 	}
 	return rc;
 }
 
 void
-loop_poll_write(struct loop_poll *poll, bool want)
+loop_poll_want(struct loop_poll *poll, bool read, bool write)
 {
-	if (!uv_is_closing((uv_handle_t *)&poll->handle)) {
-		(void)uv_poll_start(&poll->handle, UV_READABLE | (want ? UV_WRITABLE : 0), polled);
+	int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+
+	if (uv_is_closing((uv_handle_t *)&poll->handle)) {
+		return;
+	}
+	if (events != 0) {
+		(void)uv_poll_start(&poll->handle, events, polled);
+	} else {
+		(void)uv_poll_stop(&poll->handle);
 	}
 }
 

@@ -15,13 +15,15 @@
 
 #define QUESTION "gateway/are-you-there"
 #define PARTS 4
+#define PART_MOST (KEEPALIVE * 1000u / 3) /* ms: the library itself never has to ask */
 #define SECOND_LOOK 50 /* ms: perhaps we were the ones who slept; look at the socket first */
 
 static void
 arm(struct uplink *u)
 {
 	struct life *life = &u->life;
-	uint64_t part = u->settings.response_timeout / PARTS;
+	uint64_t part = u->settings.response_timeout / PARTS < PART_MOST ?
+	                        u->settings.response_timeout / PARTS : PART_MOST;
 	uint64_t silent = loop_now(u->loop) - life->heard;
 	uint64_t left = silent < u->settings.response_timeout ?
 	                        u->settings.response_timeout - silent : part;

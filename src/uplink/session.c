@@ -21,6 +21,8 @@
 #include "mqtt/mqtt.h"
 
 #define PROTOCOL_5 5
+#define PACKETS 32 /* read per wake-up */
+#define REST_MS 10 /* until the rest of a packet is looked for */
 
 /* ---- callbacks ------------------------------------------------------------------------ */
 
@@ -39,6 +41,7 @@ on_connect(struct mosquitto *mosq, void *arg, int rc, int flags, const mosquitto
 	l->connected = true;
 	(void)mosquitto_property_read_int16(p, MQTT_PROP_RECEIVE_MAXIMUM, &l->receive_maximum,
 	                                    false);
+	guard_stop();
 }
 
 /* May run twice for one end (2.0.11), the second time without a reason. */
@@ -67,6 +70,7 @@ on_publish(struct mosquitto *mosq, void *arg, int mid, int reason, const mosquit
 	(void)p;
 	life_heard(l->uplink);
 	sent_acked(l->uplink, mid, reason);
+	guard_stop();
 }
 
 static void
@@ -77,7 +81,9 @@ on_message(struct mosquitto *mosq, void *arg, const struct mosquitto_message *me
 
 	(void)mosq;
 	life_heard(l->uplink);
+	l->inside = false;
 	watch_message(l->uplink, message, p);
+	guard_stop();
 }
 
 static void
@@ -89,12 +95,14 @@ on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, const int *g
 	(void)mosq;
 	(void)p;
 	life_heard(l->uplink);
-	if (count == 1 && granted[0] >= 0x80) {
+	if (count == 1 && granted[0] >= 0x80 && !l->uplink->read_denied) {
+		l->uplink->read_denied = true;
 		log_warning(LOG_UPSTREAM, "the broker refused a subscription of the gateway",
 		            log_str("reason", mqtt_reason_text((uint8_t)granted[0])),
 		            log_str("remedy", "let the user of uplink.username read all topics"));
 	}
 	sweep_granted(l->uplink, mid);
+	guard_stop();
 }
 
 static void
@@ -106,6 +114,7 @@ on_unsubscribe(struct mosquitto *mosq, void *arg, int mid, const mosquitto_prope
 	(void)p;
 	life_heard(l->uplink);
 	life_answer(l->uplink, mid);
+	guard_stop();
 }
 
 /* ---- making one ------------------------------------------------------------------------- */
@@ -172,15 +181,55 @@ tear_down(struct uplink *u)
 	}
 }
 
+/* Some packets; what is left wakes us again. */
+static void
+read_packets(struct session_link *l)
+{
+	struct uplink *u = l->uplink;
+
+	for (unsigned i = 0; i < PACKETS && u->link == l; i++) {
+		switch (guard_next(l)) {
+		case GUARD_NONE:
+			return;
+		case GUARD_WAIT:
+			/* The rest is on its way; until then the socket would wake us for ever. */
+			l->waiting = true;
+			loop_timer_start(&u->unread, REST_MS);
+			session_settle(u, 0);
+			return;
+		case GUARD_BAD:
+			l->error = MOSQ_ERR_PROTOCOL;
+			session_cut(u);
+			return;
+		case GUARD_GOOD:
+			session_settle(u, mosquitto_loop_read(l->mosq, 1));
+			if (u->link == l && l->inside) {
+				return;
+			}
+			break;
+		}
+	}
+}
+
+void
+session_unread(void *owner)
+{
+	struct uplink *u = owner;
+
+	if (u->link != NULL && u->link->waiting) {
+		u->link->waiting = false;
+		session_settle(u, 0);
+	}
+}
+
 static void
 ready(void *owner, bool readable, bool writable)
 {
 	struct session_link *l = owner;
 	struct uplink *u = l->uplink;
 
-	/* How many packets it reads is its own decision; the rest wakes us again. */
 	if (readable) {
-		session_settle(u, mosquitto_loop_read(l->mosq, 1));
+		read_packets(l);
 	}
 	if (writable && u->link == l) {
 		session_settle(u, mosquitto_loop_write(l->mosq, 1));
@@ -231,7 +280,7 @@ session_settle(struct uplink *u, int rc)
 	if (l->connected && u->state == UPLINK_TRYING) {
 		uplink_connected(u);
 	}
-	loop_poll_write(&l->poll, mosquitto_want_write(l->mosq));
+	loop_poll_want(&l->poll, !l->waiting, mosquitto_want_write(l->mosq));
 }
 
 int

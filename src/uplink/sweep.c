@@ -4,8 +4,9 @@
  * that crashed. After each connect the presence filter, with + for the
  * identity, is subscribed to; the broker sends what it has retained; who is
  * not in our table is told "offline". At most SWEEP_MOST are corrected in one
- * round, then the next round begins. QoS 0: the broker's queue for QoS 1
- * takes fewer (max_queued_messages) and drops the rest without a word.
+ * round, and rounds go on until one finds nobody: the broker's queue is
+ * bounded, and it drops the rest without a word (QoS 0: 1000 messages behind
+ * those in the socket; for QoS 1 max_queued_messages).
  *
  * A round ends when a sign of life was asked for and answered with no
  * retained message between the two: the broker sends in order.
@@ -54,7 +55,7 @@ sweep_pump(struct uplink *u)
 		return;
 	}
 	if (s->phase == SWEEP_OVER) {
-		s->phase = s->more ? SWEEP_DUE : SWEEP_IDLE;
+		s->phase = s->strangers > 0 ? SWEEP_DUE : SWEEP_IDLE;
 		rc = mosquitto_unsubscribe_v5(u->link->mosq, NULL, filter, NULL);
 	} else {
 		/*
@@ -95,9 +96,7 @@ sweep_message(struct uplink *u, struct span topic, struct span payload, bool ret
 	if (!span_eq_str(payload, "online") || !topic_value_safe(identity)) {
 		return;
 	}
-	if (s->strangers >= SWEEP_MOST) {
-		s->more = true;
-	} else if (presence_stranger(u, identity)) {
+	if (s->strangers < SWEEP_MOST && presence_stranger(u, identity)) {
 		s->strangers++;
 	}
 }
@@ -111,7 +110,7 @@ round_over(struct uplink *u)
 		log_notice(LOG_UPSTREAM, "presence of devices that are not here is corrected",
 		           log_int("devices", s->strangers));
 	}
-	if (s->seen >= QUEUE_OF_BROKER && !s->more) {
+	if (s->seen >= QUEUE_OF_BROKER && s->strangers == 0) {
 		log_info(LOG_UPSTREAM, "the broker may have left out some retained presence",
 		         log_int("seen", s->seen));
 	}

@@ -160,6 +160,7 @@ static bool
 by_broker(const struct session_link *l)
 {
 	return l->error == MOSQ_ERR_CONN_LOST || l->error == MOSQ_ERR_CONN_REFUSED ||
+	       l->error == MOSQ_ERR_PROTOCOL ||
 	       (l->error == MOSQ_ERR_ERRNO && l->system != EAGAIN);
 }
 
@@ -219,6 +220,7 @@ uplink_connected(struct uplink *u)
 	           log_str("client_id", u->settings.client_id));
 	u->status = (struct status){ .due = true, .online = true };
 	u->sys_asked = false;
+	u->read_denied = false;
 	presence_connected(u);
 	sweep_connected(u);
 	drain_connected(u);
@@ -329,6 +331,7 @@ finish_close(struct uplink *u)
 	loop_timer_close(&u->second, uplink_handle_gone);
 	loop_timer_close(&u->farewell, uplink_handle_gone);
 	loop_timer_close(&u->life.timer, uplink_handle_gone);
+	loop_timer_close(&u->unread, uplink_handle_gone);
 	loop_timer_close(&u->drain.pause, uplink_handle_gone);
 	uplink_handle_gone(u);
 }
@@ -406,12 +409,13 @@ uplink_new(struct loop *loop, struct broker *broker, struct spool *spool,
 	/* libuv has no way to fail here. */
 	if (loop_timer_init(loop, &u->retry, try_now, u) < 0 ||
 	    loop_timer_init(loop, &u->second, session_second, u) < 0 ||
+	    loop_timer_init(loop, &u->unread, session_unread, u) < 0 ||
 	    loop_timer_init(loop, &u->farewell, cut, u) < 0 || life_init(u) < 0 ||
 	    drain_init(u) < 0) {
 		uplink_free(u);
 		return -ENOMEM;
 	}
-	u->handles = 6; /* the timers, and one that finish_close() gives back */
+	u->handles = 7; /* the timers, and one that finish_close() gives back */
 	*out = u;
 	return 0;
 }

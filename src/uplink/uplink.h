@@ -64,7 +64,7 @@ void uplink_presence(struct uplink *uplink, const char *identity, bool online);
 /*
  * Messages of the broker on these topic filters (the mapped side), as they
  * pass. message() gets broker topic, payload cut to 4 KiB, whole length, QoS,
- * retain. Subscriptions are shared by watchers with the same filter and end
+ * retain. QoS 2 shows as 1. Subscriptions are shared by watchers with the same filter and end
  * with the last one.
  */
 struct uplink_watch;

@@ -5,6 +5,7 @@
  *
  *   uplink.c    life: new, configure, farewell, close
  *   session.c   one connection: libmosquitto under the external loop
+ *   guard.c     what the broker says, before the library believes it
  *   sent.c      publishes that the broker owes an acknowledgement for
  *   life.c      signs of life: is the broker frozen?
  *   presence.c  who is here, and the gateway's own status
@@ -25,6 +26,7 @@
 #define KEEPALIVE 60         /* seconds; the library's own, after which it gives a connection up */
 #define PRESENCE_BUCKETS 4096
 #define SWEEP_MOST 1000      /* strangers corrected in one round */
+#define GUARD_WINDOW 65536   /* bytes of the socket's queue that are looked at */
 #define WATCH_PAYLOAD 4096   /* bytes of a payload that watchers get */
 
 /* Options of a subscription (MQTT 5 3.8.3.1). */
@@ -50,6 +52,8 @@ struct session_link {
 	int error;           /* of libmosquitto, MOSQ_ERR_SUCCESS none */
 	int system;          /* errno with MOSQ_ERR_ERRNO of the dial */
 	uint16_t receive_maximum;
+	bool waiting;        /* for the rest of a packet: not reading */
+	bool inside;         /* a long PUBLISH: the library has begun to read it */
 	uint64_t begun;      /* loop_now() of the dial */
 };
 
@@ -107,7 +111,6 @@ struct sweep {
 	unsigned seen;      /* retained messages of this round */
 	unsigned at_ask;    /* `seen` when the last sign of life was asked for */
 	unsigned strangers; /* corrected in this round */
-	bool more;          /* there were too many: another round */
 };
 
 /* ---- drain --------------------------------------------------------------------------------- */
@@ -194,21 +197,36 @@ struct uplink {
 	struct list subscriptions, watches;
 	uint32_t last_id;
 	bool sys_asked;
+	bool read_denied; /* a subscription was; logged once per connection */
 	bool handing; /* watchers are being called */
 	struct life life;
+	struct loop_timer unread; /* to look again for the rest of a packet */
 	struct uplink_info info;
 	const char *said;        /* the last trouble that was logged */
 	bool closing;
 	unsigned handles;        /* that must be gone before done() */
 	void (*done)(void *owner);
 	void *owner;
+	uint8_t window[GUARD_WINDOW]; /* guard.c's */
 };
+
+/* guard.c */
+enum guard {
+	GUARD_NONE, /* nothing is there */
+	GUARD_WAIT, /* not all of it is */
+	GUARD_GOOD, /* the library may read one packet */
+	GUARD_BAD,  /* end the connection */
+};
+enum guard guard_next(struct session_link *link);
+/* At the end of a callback: the library is to read no further. */
+void guard_stop(void);
 
 /* session.c */
 int session_dial(struct uplink *uplink) MUST_CHECK;
 /* After each call of the library from outside its callbacks, with what it returned. */
 void session_settle(struct uplink *uplink, int rc);
 void session_second(void *owner);
+void session_unread(void *owner);
 void session_disconnect(struct uplink *uplink);
 /* Tear it down without a word: the will is for the broker to publish. */
 void session_cut(struct uplink *uplink);

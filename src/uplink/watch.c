@@ -91,7 +91,8 @@ subscription_pump(struct uplink *u, struct subscription *s)
 
 	if (s->users > 0) {
 		s->asked = true;
-		rc = watch_subscribe(u, s->filter, 2, SUB_RETAIN_AS_PUBLISHED | SUB_RETAIN_NEVER,
+		/* Not 2: the guard knows no half of a message. */
+		rc = watch_subscribe(u, s->filter, 1, SUB_RETAIN_AS_PUBLISHED | SUB_RETAIN_NEVER,
 		                     s->id, NULL);
 	} else {
 		if (s->asked) {
