@@ -123,8 +123,20 @@ bool session_random_fails(struct session *s);
 /* A connection that was not accepted. */
 void session_over_limit(struct worker *w, const struct sockaddr *peer, const char *limit);
 
-/* session_outage.c */
+/* session_spool.c */
 struct relay_spool session_spool(struct session *s);
+/* Is anything of the device in the spool? */
+bool session_has_stored(const struct session *s);
+/*
+ * Wait until what is there now has gone; then, depending on the state, the
+ * dial, session_drained() or session_restore_next(). False: no memory.
+ */
+bool session_wait_for_store(struct session *s);
+void session_wait_cancel(struct session *s);
+/* Requests under way are answered to nobody. */
+void session_forget_stores(struct session *s);
+
+/* session_outage.c */
 /* CONNACK was sent: with an upstream or without. */
 static inline bool
 session_is_connected(const struct session *s)
@@ -138,6 +150,8 @@ void session_lost(struct session *s);
 void session_no_broker(struct session *s, const char *why, bool may_admit);
 /* In DIAL: does it have to wait for what it stored? True: it does, or it was let in. */
 bool session_waits_for_store(struct session *s);
+/* In DRAINING: what was stored has gone, or nearly. */
+void session_drained(struct session *s);
 /* Towards RESTORING's end. Does nothing while something is still to happen first. */
 void session_restore_next(struct session *s);
 /* It failed: held again. */

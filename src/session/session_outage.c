@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A session without a broker: what it stores, how it is held, and how it gets
- * its upstream back. In turn: HELD until the broker is back, DRAINING until
+ * A session without a broker: how it is held, and how it gets its upstream
+ * back. In turn: HELD until the broker is back, DRAINING until
  * what it stored has gone, a place among the few that are restored at once,
  * RESTORING: the device is read no more, the last of what it stored goes, then
  * the dial, CONNECT, the subscriptions, and LIVE. Lost again at any point it is
  * HELD again.
  */
-#include <stdlib.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "session/session_int.h"
 
@@ -37,156 +35,6 @@ jitter(uint64_t most)
 
 	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
 	return dice * (most + 1) >> 32;
-}
-
-/* ---- storing -------------------------------------------------------------------------- */
-
-struct store_request {
-	struct spool_put put;
-	struct session *session; /* NULL: gone meanwhile */
-	struct worker *worker;
-	struct list node; /* in session->stores */
-	uint32_t tag;
-	size_t size;
-};
-
-static void
-store_answered(struct session *s, uint32_t tag, size_t size, int status)
-{
-	struct relay_out out = session_out(s);
-	bool alive = relay_stored(s->relay, tag, size, status, &out);
-
-	session_flush(s);
-	if (s->state == SESSION_CLOSING) {
-		return;
-	}
-	if (!alive) {
-		session_finish(s, NULL);
-		return;
-	}
-	session_pump(s, span_of(NULL, 0));
-}
-
-static void
-stored(struct spool_put *put, int status)
-{
-	struct store_request *q = (void *)((char *)put - offsetof(struct store_request, put));
-	struct worker *w = q->worker;
-	struct session *s = q->session;
-
-	list_remove(&q->node);
-	if (s != NULL) {
-		store_answered(s, q->tag, q->size, status);
-	}
-	free(q);
-	w->stores--;
-	worker_store_gone(w);
-}
-
-static int
-put(void *owner, const struct relay_message *m)
-{
-	struct session *s = owner;
-	const struct conf_outage *bounds = &s->device->map->outage;
-	struct store_request *q = calloc(1, sizeof *q);
-	int rc;
-
-	if (q == NULL) {
-		return -ENOMEM;
-	}
-	q->session = s;
-	q->worker = s->worker;
-	q->tag = m->tag;
-	q->size = m->size;
-	q->put = (struct spool_put){
-		.message = { .identity = span_str(s->identity), .topic = m->topic,
-			.payload = m->payload, .properties = m->properties,
-			.received = clock_wall() * 1000, .expiry = m->expiry, .qos = m->qos,
-			.retain = m->retain },
-		.bounds = { .bytes = bounds->store_bytes, .messages = bounds->store_messages,
-			.age = bounds->store_age },
-		.done = stored,
-		.back = s->worker->loop,
-	};
-	rc = spool_put(s->worker->shared->spool, &q->put);
-	if (rc != 0) {
-		free(q);
-		return rc;
-	}
-	list_append(&s->stores, &q->node);
-	s->worker->stores++;
-	return 0;
-}
-
-struct relay_spool
-session_spool(struct session *s)
-{
-	return (struct relay_spool){ .put = s->worker->shared->spool != NULL ? put : NULL,
-		.owner = s };
-}
-
-static bool
-has_stored(const struct session *s)
-{
-	struct spool *spool = s->worker->shared->spool;
-
-	return spool != NULL && spool_holds(spool, span_str(s->identity));
-}
-
-/* ---- waiting until it has gone ------------------------------------------------------------ */
-
-static void drained(struct session *s);
-
-static void
-wait_done(struct spool_wait *wait)
-{
-	struct session *s = (void *)((char *)wait - offsetof(struct session, wait));
-
-	s->waiting = false;
-	switch (s->state) {
-	case SESSION_CLOSING:
-		session_handle_closed(s);
-		return;
-	case SESSION_DIAL:
-		if (!s->stale || !session_recheck(s)) {
-			session_dial_upstream(s);
-		}
-		break;
-	case SESSION_DRAINING:
-		drained(s);
-		break;
-	case SESSION_RESTORING:
-		session_restore_next(s);
-		break;
-	default:
-		break; /* held again meanwhile */
-	}
-	session_handle_closed(s);
-}
-
-/* False: no memory. */
-static bool
-wait_for_store(struct session *s)
-{
-	if (s->waiting) {
-		return true;
-	}
-	s->wait = (struct spool_wait){ .done = wait_done, .back = s->worker->loop };
-	if (spool_wait(s->worker->shared->spool, span_str(s->identity), &s->wait) != 0) {
-		return false;
-	}
-	s->waiting = true;
-	s->handles++;
-	return true;
-}
-
-static void
-wait_cancel(struct session *s)
-{
-	if (s->waiting && spool_wait_cancel(s->worker->shared->spool, &s->wait)) {
-		s->waiting = false;
-		s->handles--; /* streams and timer are still there: never the last */
-	}
 }
 
 /* ---- held ------------------------------------------------------------------------------------ */
@@ -299,7 +147,7 @@ session_no_broker(struct session *s, const char *why, bool may_admit)
 {
 	struct relay_out out = session_out(s);
 
-	wait_cancel(s);
+	session_wait_cancel(s);
 	session_drop_upstream(s);
 	if (may_admit && relay_admissible(s->relay)) {
 		if (admit(s)) {
@@ -319,7 +167,7 @@ session_waits_for_store(struct session *s)
 {
 	struct relay_info info;
 
-	if (!s->worker->broker_up || !has_stored(s)) {
+	if (!s->worker->broker_up || !session_has_stored(s)) {
 		return false;
 	}
 	relay_info(s->relay, &info);
@@ -333,7 +181,7 @@ session_waits_for_store(struct session *s)
 	}
 	/* Its session is with the broker: it gets the CONNACK of that, or none. */
 	session_deadline(s, s->device->conf->upstream.connect_timeout);
-	return wait_for_store(s);
+	return session_wait_for_store(s);
 }
 
 void
@@ -355,8 +203,8 @@ session_away_again(struct session *s)
 /* ---- back --------------------------------------------------------------------------------------- */
 
 /* What is stored has gone, or nearly: wait for a place. */
-static void
-drained(struct session *s)
+void
+session_drained(struct session *s)
 {
 	struct worker *w = s->worker;
 	uint64_t now = now_of(s), patience = s->device->conf->upstream.response_timeout;
@@ -389,9 +237,9 @@ session_begin_drain(struct session *s)
 	list_append(&s->worker->draining, &s->outage);
 	s->retry_at = 0;
 	session_state_set(s, SESSION_DRAINING);
-	if (!has_stored(s)) {
-		drained(s);
-	} else if (!wait_for_store(s)) {
+	if (!session_has_stored(s)) {
+		session_drained(s);
+	} else if (!session_wait_for_store(s)) {
 		hold(s);
 	}
 }
@@ -440,8 +288,8 @@ session_restore_next(struct session *s)
 	    !relay_idle(s->relay) || ends_instead(s)) {
 		return;
 	}
-	if (!s->last_wait && has_stored(s)) {
-		s->last_wait = wait_for_store(s);
+	if (!s->last_wait && session_has_stored(s)) {
+		s->last_wait = session_wait_for_store(s);
 		if (!s->last_wait) {
 			session_unrestore(s);
 		}
@@ -539,7 +387,7 @@ check_retry(struct session *s)
 	}
 	s->retry_at = 0;
 	if (s->state == SESSION_DRAINING) {
-		drained(s);
+		session_drained(s);
 	} else if (s->worker->broker_up) {
 		session_begin_drain(s);
 	} else {
@@ -573,19 +421,15 @@ session_outage_tick(struct session *s)
 void
 session_outage_end(struct session *s)
 {
-	struct list *node;
-
 	list_remove(&s->outage);
 	if (s->held_counted) {
 		metric_add(&s->worker->metrics, METRIC_OUTAGE_ENDED, 1);
 	}
 	no_longer_held(s);
-	wait_cancel(s);
+	session_wait_cancel(s);
 	if (s->relay != NULL) {
 		relay_closing(s->relay);
 	}
 	give_slot(s);
-	while ((node = list_take(&s->stores)) != NULL) {
-		list_entry(node, struct store_request, node)->session = NULL;
-	}
+	session_forget_stores(s);
 }

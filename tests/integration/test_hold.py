@@ -283,3 +283,57 @@ def test_many_devices_and_restarts(gateway):
             name, number = got.topic.split("/")[1], int(got.payload)
             assert number <= seen[name] + 1, "%s: %d after %d" % (name, number, seen[name])
             seen[name] = max(seen[name], number)
+
+
+def test_the_newer_connection_stays(gateway):
+    """Two of one client identifier while nobody can take over: the broker's rule, later."""
+    gw = gateway()
+    device = gw.enroll()
+    with gw.client(device, V5) as old:
+        away(gw)
+        await_state(gw, device, "held")
+        with gw.client(device, V5) as new:
+            gw.broker.start()
+            old.expect_closed(0x8e)
+            await_state(gw, device, "live")
+            new.publish("Home", "x", 1)
+
+
+def test_revoked_while_held(gateway):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        gw.ctl("revoke", device.name)
+        c.expect_closed(0x98)
+
+
+def test_a_full_store(gateway):
+    """What is not kept is not acknowledged, nor what follows; the device has to connect again."""
+    gw = gateway(conf={"maps": maps(store_messages=5)}, start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        for number in range(1, 6):
+            c.publish("Home", str(number), 1)
+        c.send(wire.publish(V5, "Home", "6", 1, mid=6), wire.publish(V5, "Home", "7", 1, mid=7))
+        assert c.fence() == []
+        with back(gw, "home/#") as watch:
+            arrives(watch, 1, 5)
+            c.expect_closed(0x97)
+            with gw.client(device, V5) as again:
+                again.publish("Home", "6", 1)
+                arrives(watch, 6, 6)
+    assert gw.metrics()["store_refused"] == 2
+
+
+def test_gateway_stops_while_devices_are_held(gateway):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5, will=wire.Will("Home", b"off", 1)) as c:
+        c.publish("Home", "1", 1)
+        gw.stop()
+        c.expect_closed(0x8b)
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
+        watch.message(payload="1")
+        watch.message(payload="off")
