@@ -143,7 +143,11 @@ keep_fold(struct relay *r, struct fold *f, struct buf *to, unsigned *count)
 		list_remove(&f->node);
 		r->fold_count--;
 		r->fold_bytes -= f->size;
-		return fold_local(r, f);
+		rc = fold_local(r, f);
+		if (rc == ERR_FULL) {
+			fold_free(f);
+		}
+		return rc;
 	}
 	forget_new(r, f);
 	rc = write_fold(r, f, to);
@@ -386,6 +390,12 @@ bool
 relay_idle(const struct relay *r)
 {
 	return r->storing == 0 && r->up.into == NULL;
+}
+
+bool
+relay_halfway(const struct relay *r)
+{
+	return r->up.into != NULL;
 }
 
 bool

@@ -190,6 +190,8 @@ bool relay_stored(struct relay *relay, uint32_t tag, size_t size, int status,
 void relay_pause(struct relay *relay, bool on);
 /* Nothing is on its way to the store. */
 bool relay_idle(const struct relay *relay);
+/* The device is in the middle of a PUBLISH for the store, and may take its time. */
+bool relay_halfway(const struct relay *relay);
 /* The device acknowledged all that the lost connection had brought. */
 bool relay_settled(const struct relay *relay);
 /* Does the broker owe an answer? */

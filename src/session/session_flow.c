@@ -195,13 +195,16 @@ upstream_received(void *owner, struct span bytes)
 /*
  * The broker's keepalive clock may be first, since it counts whole seconds.
  * Then the device is told the reason that is its own, not that the broker
- * went.
+ * went; but one that is only a little late is to be held when it did.
  */
 static bool
 beyond_keepalive(const struct session *s)
 {
+	uint64_t least = s->keep_alive * 1000ULL, nearly = least + least / 2;
+
+	nearly = nearly > 2000 ? nearly - 2000 : 0;
 	return s->keep_alive > 0 && s->down.reading &&
-	       loop_now(s->worker->loop) - s->active > s->keep_alive * 1000ULL;
+	       loop_now(s->worker->loop) - s->active > (nearly > least ? nearly : least);
 }
 
 static void

@@ -213,6 +213,12 @@ session_drained(struct session *s)
 		hold(s);
 		return;
 	}
+	if (relay_halfway(s->relay)) {
+		/* A slow device must not take a place from the others. */
+		s->retry_at = now + SETTLE_MS;
+		session_due_by(s, s->retry_at);
+		return;
+	}
 	if (!relay_settled(s->relay)) {
 		s->settle_by = s->settle_by > 0 ? s->settle_by : now + patience;
 		if (now >= s->settle_by) {
@@ -248,6 +254,10 @@ void
 session_begin_restore(struct session *s)
 {
 	list_remove(&s->outage);
+	if (relay_halfway(s->relay) || !relay_settled(s->relay)) {
+		session_begin_drain(s);
+		return;
+	}
 	s->slot = true;
 	s->last_wait = false;
 	s->worker->restores++;
@@ -369,8 +379,8 @@ check_broker(struct session *s)
 		session_due_by(s, s->owed_at + patience);
 		return;
 	}
-	log_info(LOG_SESSION, "broker does not answer", log_str("device", s->identity),
-	         log_int("seconds", (int64_t)(patience / 1000)));
+	log_debug(LOG_SESSION, "broker does not answer", log_str("device", s->identity),
+	          log_int("milliseconds", (int64_t)patience));
 	upstream_lost(s->worker->upstream);
 	session_lost(s);
 }
