@@ -275,10 +275,12 @@ const struct command commands[] = {
 	  "gatewayctl diagnose pump1\n"
 	  "gatewayctl diagnose 192.0.2.7\n",
 	  NULL, diagnose_run },
-	{ "watch", "", 0, 0, "show what happens as it happens",
-	  "One line for each event, with -o json one document for each, until Ctrl-C.\n",
-	  "gatewayctl watch --failures\n"
-	  "gatewayctl watch --failures -o json\n",
+	{ "watch", "[ID]", 0, 1, "show what happens as it happens",
+	  "The messages of a device, or what fails. One line for each event, with -o json\n"
+	  "one document for each, until Ctrl-C.\n",
+	  "gatewayctl watch pump1\n"
+	  "gatewayctl watch pump1 -o json\n"
+	  "gatewayctl watch --failures\n",
 	  watch_options, watch_run },
 	{ "help", "[COMMAND]", 0, 3, "show help", NULL,
 	  "gatewayctl help enroll\n", NULL, help_run },

@@ -82,29 +82,6 @@ listeners_doc(const struct daemon *d)
 }
 
 static struct doc *
-broker_doc(const struct daemon *d)
-{
-	static const char *const state[] = { "unknown", "up", "away" };
-	const struct conf *c = d->conf;
-	struct doc *doc = doc_map();
-	struct broker_info info;
-	char address[512];
-
-	broker_read(d->shared.broker, &info);
-	if (c->upstream.path != NULL) {
-		snprintf(address, sizeof address, "%s", c->upstream.path);
-	} else {
-		snprintf(address, sizeof address, "%s port %u", c->upstream.address, c->upstream.port);
-	}
-	doc_set_text(doc, "state", state[info.state]);
-	doc_set_int(doc, "since", info.since);
-	doc_set_text(doc, "address", address);
-	doc_set_text(doc, "last_error", info.last_error != 0 ? err_text(info.last_error) : "");
-	doc_set_int(doc, "pending", info.pending);
-	return doc;
-}
-
-static struct doc *
 metrics_doc(const struct daemon *d)
 {
 	struct doc *doc = doc_map();

@@ -133,6 +133,7 @@ tick(void *owner)
 
 	upkeep_tick(d);
 	failures_tick(d);
+	broker_session_tick(d);
 	send_heartbeats(d);
 	loop_timer_start(&d->tick, TICK_MS);
 }
@@ -146,7 +147,8 @@ tick(void *owner)
 static void
 stop_if_idle(struct daemon *d)
 {
-	if (d->stopping && d->asking == 0 && d->heartbeats == 0 && d->ctl == NULL) {
+	if (d->stopping && d->asking == 0 && d->heartbeats == 0 && d->ctl == NULL &&
+	    d->uplink_closed) {
 		for (unsigned i = 0; i < d->worker_count; i++) {
 			worker_stop(d->worker[i]);
 		}
@@ -160,6 +162,15 @@ control_closed(void *owner)
 	struct daemon *d = owner;
 
 	d->ctl = NULL;
+	stop_if_idle(d);
+}
+
+static void
+uplink_closed(void *owner)
+{
+	struct daemon *d = owner;
+
+	d->uplink_closed = true;
 	stop_if_idle(d);
 }
 
@@ -179,6 +190,8 @@ on_terminate(void *owner, int signum)
 	loop_signal_close(&d->terminate);
 	loop_signal_close(&d->interrupt);
 	ctl_server_close(d->ctl, control_closed, d);
+	/* Devices are told of as gone before they are sent away. */
+	uplink_close(d->uplink, uplink_closed, d);
 }
 
 static void
@@ -338,6 +351,8 @@ release(struct daemon *d)
 		worker_free(d->worker[i]);
 	}
 	loop_free(d->loop);
+	uplink_free(d->uplink);
+	presence_count_free(d->shared.presence);
 	reg_close(d->reg);
 	tls_shared_free(d->shared.tls);
 	strangers_free(d->shared.strangers);
@@ -374,7 +389,7 @@ daemon_run(struct daemon *d, const char *file)
 	                    why) != 0) {
 		return fail(d, "cannot open the control socket", why);
 	}
-	if (open_spool(d, why) != 0 || make_workers(d, why) != 0) {
+	if (open_spool(d, why) != 0 || broker_session_make(d) != 0 || make_workers(d, why) != 0) {
 		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {
@@ -385,6 +400,7 @@ daemon_run(struct daemon *d, const char *file)
 	}
 	loop_timer_start(&d->tick, TICK_MS);
 	upkeep_begin(d);
+	uplink_start(d->uplink);
 	tell_ready(d);
 	loop_run(d->loop);
 	release(d);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "ctl/server.h"
+#include "gatewayd/broker.h"
 #include "gatewayd/metrics_http.h"
 #include "register/reg.h"
 #include "session/worker.h"
@@ -28,6 +29,9 @@ struct daemon {
 	_Atomic int64_t expiring;        /* devices, within UPKEEP_EXPIRING_DAYS */
 	_Atomic int64_t crl_next_update; /* the first of all lists; 0: none */
 	struct ctl_server *ctl;
+	struct uplink *uplink;
+	bool uplink_closed;
+	struct broker_facts broker_facts;
 	struct metrics_http *metrics;
 	struct loop_timer tick;
 	struct loop_signal hangup, terminate, interrupt;

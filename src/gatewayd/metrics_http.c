@@ -62,6 +62,7 @@ write_metrics(const struct daemon *d, FILE *text)
 		        "gateway_crl_next_update_seconds %lld\n",
 		        (long long)atomic_load(&d->crl_next_update));
 	}
+	broker_session_metrics(d, text);
 	spool_metrics(d->shared.spool, text);
 	write_causes(d, text);
 	fprintf(text, "# HELP gateway_info version of the gateway\n# TYPE gateway_info gauge\n"

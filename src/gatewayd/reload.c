@@ -126,6 +126,7 @@ swap(struct daemon *d, struct gather *g)
 	/* The CA may be another one: every session has to show its certificate again. */
 	tls_shared_forget_all(d->shared.tls);
 	upkeep_begin(d);
+	broker_session_reload(d);
 	gather_start(g, take_over, swapped);
 }
 
