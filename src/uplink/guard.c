@@ -151,7 +151,13 @@ guard_next(struct session_link *l)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			return GUARD_NONE;
 		}
-		if (n <= 0) {
+		if (n < 0) {
+			/* Looking took the error: the library would not see it any more. */
+			l->error = MOSQ_ERR_ERRNO;
+			l->system = errno;
+			return GUARD_BAD;
+		}
+		if (n == 0) {
 			return GUARD_GOOD; /* the end, for the library to find */
 		}
 		verdict = look(l, span_of(window, (size_t)n), GUARD_WINDOW);

@@ -198,7 +198,9 @@ read_packets(struct session_link *l)
 			session_settle(u, 0);
 			return;
 		case GUARD_BAD:
-			l->error = MOSQ_ERR_PROTOCOL;
+			if (l->error == MOSQ_ERR_SUCCESS) {
+				l->error = MOSQ_ERR_PROTOCOL;
+			}
 			session_cut(u);
 			return;
 		case GUARD_GOOD:

@@ -50,7 +50,7 @@ struct session_link {
 	bool over;           /* ended: to be torn down after the library has returned */
 	int reason;          /* reason code of CONNACK or DISCONNECT, 0 none */
 	int error;           /* of libmosquitto, MOSQ_ERR_SUCCESS none */
-	int system;          /* errno with MOSQ_ERR_ERRNO of the dial */
+	int system;          /* errno with MOSQ_ERR_ERRNO, 0 unknown */
 	uint16_t receive_maximum;
 	bool waiting;        /* for the rest of a packet: not reading */
 	bool inside;         /* a long PUBLISH: the library has begun to read it */
