@@ -554,7 +554,7 @@ move_from_special(struct machine *m, uint32_t pc, uint16_t second)
 		return; /* Unicorn's are right */
 	}
 	uc_reg_read(m->uc, UC_ARM_REG_APSR, &apsr);
-	set(m, rd, (special <= 3 && special != 2 + 3 ? apsr & 0xF0000000 : 0) |
+	set(m, rd, (special <= 3 ? apsr & 0xF0000000 : 0) |
 	           ((special & 1) != 0 && m->depth > 0 ? m->active[m->depth - 1] : 0));
 	jump(m, pc + 4);
 }
