@@ -32,6 +32,7 @@ struct worker {
 	/* Recheck after a register change: where the walk stands. */
 	struct loop_deferred recheck;
 	struct list *recheck_at;
+	struct list reconfigured; /* calls that are answered at its end */
 	/* Sessions without a broker; see worker_outage.c. */
 	struct list held;  /* until the broker is back */
 	struct list draining; /* for what they stored */
