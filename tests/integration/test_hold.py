@@ -62,6 +62,8 @@ def test_a_device_stays_through_a_restart(gateway, version, signum):
             c.publish("Home", str(number), 1)
         c.publish("Home", "12")
         c.fence()
+        shown = gw.ctl("devices", "show", device.name, output="json")
+        assert shown["sessions"][0]["stored"] == 11
         with back(gw, "home/+/telemetry") as watch:
             arrives(watch, 2, 12)
             await_state(gw, device, "live")
