@@ -428,6 +428,19 @@ session_outage_tick(struct session *s)
 	}
 }
 
+/*
+ * The device may be here again on a newer connection, as one that lost power
+ * is long before the old one is found dead. A broker would have published the
+ * will before the newer one spoke; it must not come behind that.
+ */
+static void
+keep_will(struct session *s)
+{
+	if (s->relay != NULL && !newest_superseded(s->worker->shared->newest, &s->newest)) {
+		relay_closing(s->relay);
+	}
+}
+
 void
 session_outage_end(struct session *s)
 {
@@ -437,9 +450,7 @@ session_outage_end(struct session *s)
 	}
 	no_longer_held(s);
 	session_wait_cancel(s);
-	if (s->relay != NULL) {
-		relay_closing(s->relay);
-	}
+	keep_will(s);
 	give_slot(s);
 	session_forget_stores(s);
 }

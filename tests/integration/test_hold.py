@@ -192,6 +192,22 @@ def test_a_will_is_kept(gateway, lost):
         until(lambda: value() == [b"off" if lost else b"on"], "the value to be there")
 
 
+def test_a_will_is_not_the_last_word_on_a_device_that_is_back(gateway):
+    """A board that restarted is here again long before its old connection is found dead."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    will = wire.Will("Home", b"off", 1, True)
+    old = gw.client(device, V311, will=will)
+    with gw.client(device, V311, will=will) as new:
+        new.publish("Home", "on", 1, retain=True)
+        old.cut()
+        until(lambda: state_of(gw, device) == ["held"], "the old session to end")
+        gw.broker.start()
+        await_state(gw, device, "live")
+        with gw.broker.client("home/#") as watch:
+            watch.message(payload="on", retain=True)
+
+
 def test_a_frozen_broker(gateway):
     gw = gateway(conf={"upstream": {"response_timeout": "2s", "connect_timeout": "1s"}})
     device = gw.enroll()
