@@ -200,6 +200,14 @@ session_away_again(struct session *s)
 	hold(s);
 }
 
+void
+session_store_stuck(struct session *s)
+{
+	if (s->waiting) { /* else its upstream tells */
+		session_unrestore(s);
+	}
+}
+
 /* ---- back --------------------------------------------------------------------------------------- */
 
 /* What is stored has gone, or nearly: wait for a place. */
@@ -258,6 +266,7 @@ session_begin_restore(struct session *s)
 		session_begin_drain(s);
 		return;
 	}
+	list_append(&s->worker->restoring, &s->outage);
 	s->slot = true;
 	s->last_wait = false;
 	s->worker->restores++;
@@ -335,6 +344,7 @@ no_longer_held(struct session *s)
 void
 session_restored(struct session *s)
 {
+	list_remove(&s->outage);
 	session_state_set(s, SESSION_LIVE);
 	s->attempts = 0;
 	no_longer_held(s);

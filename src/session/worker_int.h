@@ -37,6 +37,7 @@ struct worker {
 	struct list held;  /* until the broker is back */
 	struct list draining; /* for what they stored */
 	struct list ready; /* for one of the places */
+	struct list restoring; /* have one */
 	struct loop_deferred outage;
 	struct list *frozen_at; /* the next session to be told that the broker is frozen, or NULL */
 	unsigned restores;      /* places taken */

@@ -63,6 +63,13 @@ static bool
 tell_away(struct worker *w)
 {
 	struct list *const lists[] = { &w->draining, &w->ready };
+	struct list *at, *after;
+
+	list_each (at, after, &w->restoring) {
+		if (!w->broker_up) {
+			session_store_stuck(session_of_outage(at));
+		}
+	}
 
 	for (unsigned i = 0, n = 0; i < 2 && !w->broker_up; i++) {
 		while (!list_empty(lists[i]) && n++ < SESSIONS_PER_TURN) {
@@ -111,6 +118,7 @@ worker_outage_init(struct worker *w)
 	list_init(&w->held);
 	list_init(&w->draining);
 	list_init(&w->ready);
+	list_init(&w->restoring);
 	w->dice = (uintptr_t)w;
 	w->outage = (struct loop_deferred){ .run = run, .owner = w };
 	list_init(&w->outage.node);

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Devices that stay connected while the broker is away, and what becomes of what they send."""
 import signal
+import socket
 import threading
 
 import pytest
 
 from lib import config, wire
 from lib.config import rule
+from lib.fake_broker import FakeBroker
 from lib.wait import PATIENCE, until
 from lib.wire import V311, V5, VERSIONS
 
@@ -315,6 +317,57 @@ def test_the_newer_connection_stays(gateway):
             old.expect_closed(0x8e)
             await_state(gw, device, "live")
             new.publish("Home", "x", 1)
+
+
+class Keeping(FakeBroker):
+    """Acknowledges the first message of the gateway's own client when told, the second never."""
+
+    def __init__(self, path):
+        self.stored, self.go_on, self.sockets = [], threading.Event(), []
+        super().__init__(path, None)
+
+    def _serve(self, s):
+        self.sockets.append(s)
+        super()._serve(s)
+
+    def reply(self, count, first, body):
+        kind = first >> 4
+        if kind == wire.CONNECT:
+            return wire.packet(wire.CONNACK, 0, b"\0\0\0")
+        if kind == wire.UNSUBSCRIBE:  # the question for a sign of life
+            return wire.packet(wire.UNSUBACK, 0, body[:2] + b"\0\x11")
+        if kind == wire.PINGREQ:
+            return wire.packet(wire.PINGRESP, 0, b"")
+        if kind != wire.PUBLISH:
+            return b""
+        self.stored.append(body)
+        if len(self.stored) > 1 or not self.go_on.wait(PATIENCE):
+            return b""
+        mid = 2 + int.from_bytes(body[:2], "big")
+        return wire.ack(wire.PUBACK, int.from_bytes(body[mid:mid + 2], "big"))
+
+    def die(self):
+        self.close()
+        for s in self.sockets:
+            s.shutdown(socket.SHUT_RDWR)
+
+
+def test_lost_again_while_the_last_of_the_store_goes(gateway):
+    """A device that is read no more, since its turn has come, is read again when the broker goes."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V311) as c:
+        c.publish("Home", "1", 1)
+        broker = Keeping(gw.broker.socket)
+        until(lambda: broker.stored, "the first to be sent")
+        await_state(gw, device, "draining")
+        c.publish("Home", "2", 1)
+        broker.go_on.set()
+        await_state(gw, device, "restoring")
+        broker.die()
+        c.fence()
+        await_state(gw, device, "held")
 
 
 def test_revoked_while_held(gateway):
