@@ -376,7 +376,7 @@ recheck_some(void *owner)
 		list_entry(at, struct worker_call, node)->ended += ended;
 	}
 	if (w->recheck_at != &w->sessions) {
-		loop_defer(w->loop, &w->recheck);
+		loop_soon(w->loop, &w->recheck);
 	} else {
 		recheck_done(w);
 	}
@@ -386,7 +386,7 @@ void
 worker_recheck(struct worker *w)
 {
 	w->recheck_at = w->sessions.next; /* a walk under way starts again */
-	loop_defer(w->loop, &w->recheck);
+	loop_soon(w->loop, &w->recheck);
 }
 
 /* ---- refusals ---------------------------------------------------------------------- */
@@ -473,9 +473,9 @@ stop(struct loop_message *message)
 		listener_close(w->listener[i]);
 	}
 	w->listener_count = 0;
-	loop_defer_cancel(&w->recheck);
+	loop_soon_cancel(&w->recheck);
 	recheck_done(w);
-	loop_defer_cancel(&w->outage);
+	loop_soon_cancel(&w->outage);
 	list_each(at, after, &w->sessions) {
 		session_end(session_of(at), MQTT_SERVER_SHUTTING_DOWN, "the gateway stops");
 	}

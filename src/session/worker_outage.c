@@ -25,7 +25,7 @@ void
 worker_outage_run(struct worker *w)
 {
 	if (!w->stopping) {
-		loop_defer(w->loop, &w->outage);
+		loop_soon(w->loop, &w->outage);
 	}
 }
 
