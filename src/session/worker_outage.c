@@ -79,6 +79,12 @@ tell_away(struct worker *w)
 	return !w->broker_up && (!list_empty(lists[0]) || !list_empty(lists[1]));
 }
 
+static bool
+may_restore(const struct worker *w)
+{
+	return w->broker_up && w->restores < RESTORES_MAX && !list_empty(&w->ready);
+}
+
 static void
 run(void *owner)
 {
@@ -89,11 +95,12 @@ run(void *owner)
 	for (unsigned i = 0; i < SESSIONS_PER_TURN && w->broker_up && !list_empty(&w->held); i++) {
 		session_begin_drain(session_of_outage(w->held.next));
 	}
-	while (w->broker_up && w->restores < RESTORES_MAX && !list_empty(&w->ready)) {
+	/* One that is closed instead leaves its place at once. */
+	for (unsigned i = 0; i < SESSIONS_PER_TURN && may_restore(w); i++) {
 		session_begin_restore(session_of_outage(w->ready.next));
 	}
 	tell_restored(w);
-	if (more || (w->broker_up && !list_empty(&w->held))) {
+	if (more || may_restore(w) || (w->broker_up && !list_empty(&w->held))) {
 		worker_outage_run(w);
 	}
 }
