@@ -450,6 +450,9 @@ session_pump(struct session *s, struct span fresh)
 	if (!on && s->down.reading && s->state == SESSION_LIVE) {
 		metric_add(&s->worker->metrics, METRIC_PAUSED, 1);
 	}
+	if (on && !s->down.reading) {
+		s->active = loop_now(s->worker->loop); /* until now its silence was our doing */
+	}
 	if (on != s->down.reading && stream_read(&s->down, on) != 0) {
 		session_finish(s, "the device's connection failed");
 	} else if (s->state == SESSION_RESTORING) {
