@@ -410,3 +410,56 @@ def test_gateway_stops_while_devices_are_held(gateway):
         gw.start()
         watch.message(payload="1")
         watch.message(payload="off")
+
+
+@pytest.mark.parametrize("after", (0, 1, 25))
+def test_gateway_stops_while_it_stores(gateway, after):
+    """What was acknowledged arrives; what was on its way to the disk does no harm."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5, will=wire.Will("Home", b"0", 1)) as c:
+        for number in range(1, 30):
+            c.send(wire.publish(V5, "Home", str(number), 1, mid=number))
+        for number in range(1, after + 1):
+            c.expect(wire.PUBACK, mid=number)
+        acknowledged = after
+        gw.stop()
+        packet = c.recv()
+        while packet.type == wire.PUBACK:
+            acknowledged, packet = packet.mid, c.recv()
+        assert packet.type == wire.DISCONNECT and packet.code == 0x8b
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
+        last = 0
+        while True:
+            number = int(watch.message().payload)
+            if number == 0:
+                break  # the will is behind all of them
+            assert number == last + 1
+            last = number
+        assert last >= acknowledged
+
+
+def test_killed_with_a_persistent_session(gateway):
+    """What a rule stored arrives although gatewayd was killed, and the session is there."""
+    stored = rule("Home", "home/${identity}/telemetry", qos=1, delivery="store")
+    changed = {**config.MAPS[0], "publish": (stored,) + config.MAPS[0]["publish"][1:]}
+    gw = gateway(conf={"maps": (changed,), "upstream": {"response_timeout": "5min"}})
+    gw.keep_port()
+    device = gw.enroll()
+    c = gw.client(device, V311, client_id="x", clean=False)
+    c.subscribe(("inTopic", 1))
+    with gw.broker.client("home/+/telemetry") as watch:
+        gw.broker.process.send(signal.SIGSTOP)
+        for number in range(1, 10):
+            c.publish("Home", str(number), 1)
+        gw.kill()
+        gw.broker.process.send(signal.SIGCONT)
+        with gw.broker.client() as other:
+            other.publish("home/%s/command" % device.name, "on", 1)
+        gw.start()
+        with gw.client(device, V311, client_id="x", clean=False) as again:
+            assert again.connack.session_present
+            again.message("inTopic", "on", 1)
+            arrives(watch, 1, 9)
