@@ -278,20 +278,30 @@ session_begin_restore(struct session *s)
 	session_restore_next(s);
 }
 
+bool
+session_taken_over(struct session *s)
+{
+	struct relay_out out = session_out(s);
+
+	if (!newest_superseded(s->worker->shared->newest, &s->newest)) {
+		return false;
+	}
+	metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+	relay_upstream_ended(s->relay, true, &out);
+	session_flush(s);
+	session_finish(s, NULL);
+	return true;
+}
+
 static bool
 ends_instead(struct session *s)
 {
-	struct relay_out out = session_out(s);
 	struct relay_info info;
 
-	relay_info(s->relay, &info);
-	if (newest_superseded(s->worker->shared->newest, &s->newest)) {
-		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
-		relay_upstream_ended(s->relay, true, &out);
-		session_flush(s);
-		session_finish(s, NULL);
+	if (session_taken_over(s)) {
 		return true;
 	}
+	relay_info(s->relay, &info);
 	if (info.publish_only) {
 		session_end(s, MQTT_SERVER_SHUTTING_DOWN,
 		            "was let in to publish only, and the broker is back");
