@@ -124,6 +124,30 @@ check_limits(struct load *load)
 	}
 }
 
+/*
+ * What a device says of itself next to another value: "a" that says "b-c" would
+ * be "a-b" that says "c". No value has a '/' in it.
+ */
+static bool
+parted(const char *template)
+{
+	static const char said[] = "${client_id}";
+	const char *at = template, *next;
+	bool was_said = false, first = true;
+
+	for (; (next = strstr(at, "${")) != NULL; first = false) {
+		bool is_said = strncmp(next, said, sizeof said - 1) == 0;
+
+		if (!first && (is_said || was_said) &&
+		    memchr(at, '/', (size_t)(next - at)) == NULL) {
+			return false;
+		}
+		was_said = is_said;
+		at = strchr(next, '}'); /* it is closed: the template was checked */
+	}
+	return true;
+}
+
 static void
 check_client_id(struct load *load)
 {
@@ -139,6 +163,10 @@ check_client_id(struct load *load)
 		load_fault_at(load, line, "upstream.client_id",
 		              "must use ${identity} or ${fingerprint}: no two devices may have "
 		              "the same client identifier");
+	} else if (!parted(load->conf->upstream.client_id)) {
+		load_fault_at(load, line, "upstream.client_id",
+		              "needs a / between ${client_id} and what stands next to it: else one "
+		              "device could say what makes the client identifier of another");
 	}
 }
 

@@ -402,6 +402,7 @@ print_device(FILE *out, const struct doc *doc)
 		{ "map", "map" },
 		{ "subscriptions", "subscriptions", PRINT_TEXT },
 		{ "publish_up", "messages up", PRINT_TEXT },
+		{ "stored", "messages stored", PRINT_TEXT },
 		{ "publish_down", "messages down", PRINT_TEXT },
 		{ "bytes_up", "bytes up", PRINT_BYTES },
 		{ "bytes_down", "bytes down", PRINT_BYTES },

@@ -177,6 +177,7 @@ session_doc(const struct session_view *v)
 	doc_set_int(doc, "denied", (int64_t)v->denied);
 	doc_set_int(doc, "unmapped", (int64_t)v->unmapped);
 	doc_set_text(doc, "last_denied", v->last_denied);
+	doc_set_int(doc, "stored", (int64_t)v->stored);
 	doc_set_int(doc, "subscriptions", (int64_t)v->subscriptions);
 	doc_set_text(doc, "map", v->map);
 	doc_set_text(doc, "group", v->group);

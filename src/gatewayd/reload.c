@@ -62,7 +62,7 @@ take_over(struct worker *worker, struct worker_call *call)
 {
 	struct gather_call *c = (struct gather_call *)call;
 
-	c->count = worker_reconfigure(worker, c->gather->conf, c->tls);
+	worker_reconfigure(worker, c->gather->conf, c->tls, call);
 	c->tls = NULL;
 }
 
@@ -75,7 +75,7 @@ swapped(struct gather *g)
 
 	d->reloaded = g->read_at;
 	for (unsigned i = 0; i < g->calls; i++) {
-		ended += g->call[i].count;
+		ended += g->call[i].call.ended;
 	}
 	/* Until the last worker had the new CA, handshakes with the old one made sessions. */
 	tls_shared_forget_all(d->shared.tls);

@@ -128,6 +128,18 @@ void loop_defer_budget(struct loop *loop, unsigned per_turn);
  */
 void loop_defer(struct loop *loop, struct loop_deferred *work);
 void loop_defer_cancel(struct loop_deferred *work);
+/*
+ * The same apart from that queue and its budget: on every turn, before it. For
+ * work that bounds itself and may not stand behind a thousand handshakes.
+ */
+void loop_soon(struct loop *loop, struct loop_deferred *work);
+
+static inline void
+loop_soon_cancel(struct loop_deferred *work)
+{
+	list_remove(&work->node);
+}
+
 /* How many wait now. */
 size_t loop_deferred_count(const struct loop *loop);
 

@@ -32,15 +32,6 @@ struct loop {
 	uint8_t read_buffer[LOOP_READ_SIZE];
 };
 
-/* Run work in the next check phase, before and apart from what is deferred. */
-void loop_soon(struct loop *loop, struct loop_deferred *work);
-
-static inline void
-loop_soon_cancel(struct loop_deferred *work)
-{
-	list_remove(&work->node);
-}
-
 /* In defer.c: set up and close the two handles. */
 void loop_turns_init(struct loop *loop);
 void loop_turns_close(struct loop *loop);

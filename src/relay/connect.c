@@ -102,6 +102,22 @@ keep_ids(struct relay *r, struct span device, struct span upstream)
 	return 0;
 }
 
+/*
+ * A template may begin with what the device says of itself: it must not
+ * become the name of the gateway's own session, which it would take over.
+ */
+static bool
+is_own(const struct relay *r, struct span upstream)
+{
+	struct topic_vars vars = { .gateway = r->settings.vars.gateway };
+	uint8_t own[CLIENT_ID_MAX];
+	struct span which;
+	int n = topic_template_expand(span_str(r->settings.own_client_id), &vars, own, sizeof own,
+	                              &which);
+
+	return n > 0 && span_eq(span_of(own, (size_t)n), upstream);
+}
+
 static int
 take_client_id(struct relay *r, struct remake *m)
 {
@@ -127,6 +143,11 @@ take_client_id(struct relay *r, struct remake *m)
 	if (rc <= 0) {
 		return end_refused(r, MQTT_CLIENT_IDENTIFIER_NOT_VALID,
 		                   "sent a client identifier that cannot be used upstream", NULL);
+	}
+	if (is_own(r, span_of(upstream, (size_t)rc))) {
+		return end_refused(r, MQTT_CLIENT_IDENTIFIER_NOT_VALID,
+		                   "sent a client identifier that makes that of the gateway itself",
+		                   NULL);
 	}
 	rc = keep_ids(r, id, span_of(upstream, (size_t)rc));
 	m->c.client_id = relay_client_id(r);

@@ -241,7 +241,8 @@ define_alias(struct relay *r, struct judged *j)
 	if (!j->defines) {
 		return 0;
 	}
-	j->terms.denied = j->denied != MQTT_SUCCESS;
+	/* One that is only too large for the store says nothing against its topic. */
+	j->terms.denied = j->denied != MQTT_SUCCESS && !j->unstorable;
 	j->terms.stale = to_store(r, j);
 	j->terms.cut = j->device_topic.len > most;
 	return alias_set(&r->alias_up, j->alias, j->terms, span_head(j->device_topic, most));

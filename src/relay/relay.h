@@ -101,6 +101,7 @@ struct relay_settings {
 	const struct topic_rules *rules; /* of the device's map */
 	struct topic_vars vars;          /* without client_id: that comes with CONNECT */
 	const char *client_id;           /* template of the upstream client identifier */
+	const char *own_client_id;       /* the same of the gateway's own session: for no device */
 	struct span username;            /* the identity */
 	const char *password;            /* of the upstream, NULL none */
 	struct relay_limits limits;

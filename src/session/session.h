@@ -38,6 +38,8 @@ bool session_end(struct session *session, enum mqtt_reason reason, const char *t
  */
 void session_begin_drain(struct session *session);
 void session_away_again(struct session *session); /* before that */
+/* The same for one that has its place, and perhaps waits for the store. */
+void session_store_stuck(struct session *session);
 void session_begin_restore(struct session *session);
 void session_broker_frozen(struct session *session);
 struct session *session_of_outage(struct list *node);

@@ -211,7 +211,6 @@ static void
 upstream_ended(void *owner, int error)
 {
 	struct session *s = owner;
-	struct relay_out out = session_out(s);
 
 	(void)error;
 	if (s->state == SESSION_CLOSING) {
@@ -224,12 +223,10 @@ upstream_ended(void *owner, int error)
 		                  !s->worker->broker_up);
 		return;
 	}
-	if (newest_superseded(s->worker->shared->newest, &s->newest)) {
-		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
-		relay_upstream_ended(s->relay, true, &out);
-		session_flush(s);
-		session_finish(s, NULL);
-	} else if (beyond_keepalive(s)) {
+	if (session_taken_over(s)) {
+		return;
+	}
+	if (beyond_keepalive(s)) {
 		metric_add(&s->worker->metrics, METRIC_KEEPALIVE_TIMED_OUT, 1);
 		session_end(s, MQTT_KEEP_ALIVE_TIMEOUT, "silent for longer than its keepalive");
 	} else {
@@ -471,6 +468,9 @@ session_pump(struct session *s, struct span fresh)
 	on = may_take(s);
 	if (!on && s->down.reading && s->state == SESSION_LIVE) {
 		metric_add(&s->worker->metrics, METRIC_PAUSED, 1);
+	}
+	if (on && !s->down.reading) {
+		s->active = loop_now(s->worker->loop); /* until now its silence was our doing */
 	}
 	if (on != s->down.reading && stream_read(&s->down, on) != 0) {
 		session_finish(s, "the device's connection failed");

@@ -146,6 +146,8 @@ session_is_connected(const struct session *s)
 }
 /* The upstream is gone: hold the device, or end it. */
 void session_lost(struct session *s);
+/* Ended, if the device has a newer connection. */
+bool session_taken_over(struct session *s);
 /* In DIAL there is no broker: let the device in without one, or refuse it. */
 void session_no_broker(struct session *s, const char *why, bool may_admit);
 /* In DIAL: does it have to wait for what it stored? True: it does, or it was let in. */

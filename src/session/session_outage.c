@@ -200,6 +200,14 @@ session_away_again(struct session *s)
 	hold(s);
 }
 
+void
+session_store_stuck(struct session *s)
+{
+	if (s->waiting) { /* else its upstream tells */
+		session_unrestore(s);
+	}
+}
+
 /* ---- back --------------------------------------------------------------------------------------- */
 
 /* What is stored has gone, or nearly: wait for a place. */
@@ -258,6 +266,7 @@ session_begin_restore(struct session *s)
 		session_begin_drain(s);
 		return;
 	}
+	list_append(&s->worker->restoring, &s->outage);
 	s->slot = true;
 	s->last_wait = false;
 	s->worker->restores++;
@@ -269,20 +278,30 @@ session_begin_restore(struct session *s)
 	session_restore_next(s);
 }
 
+bool
+session_taken_over(struct session *s)
+{
+	struct relay_out out = session_out(s);
+
+	if (!newest_superseded(s->worker->shared->newest, &s->newest)) {
+		return false;
+	}
+	metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+	relay_upstream_ended(s->relay, true, &out);
+	session_flush(s);
+	session_finish(s, NULL);
+	return true;
+}
+
 static bool
 ends_instead(struct session *s)
 {
-	struct relay_out out = session_out(s);
 	struct relay_info info;
 
-	relay_info(s->relay, &info);
-	if (newest_superseded(s->worker->shared->newest, &s->newest)) {
-		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
-		relay_upstream_ended(s->relay, true, &out);
-		session_flush(s);
-		session_finish(s, NULL);
+	if (session_taken_over(s)) {
 		return true;
 	}
+	relay_info(s->relay, &info);
 	if (info.publish_only) {
 		session_end(s, MQTT_SERVER_SHUTTING_DOWN,
 		            "was let in to publish only, and the broker is back");
@@ -335,6 +354,7 @@ no_longer_held(struct session *s)
 void
 session_restored(struct session *s)
 {
+	list_remove(&s->outage);
 	session_state_set(s, SESSION_LIVE);
 	s->attempts = 0;
 	no_longer_held(s);
@@ -428,6 +448,19 @@ session_outage_tick(struct session *s)
 	}
 }
 
+/*
+ * The device may be here again on a newer connection, as one that lost power
+ * is long before the old one is found dead. A broker would have published the
+ * will before the newer one spoke; it must not come behind that.
+ */
+static void
+keep_will(struct session *s)
+{
+	if (s->relay != NULL && !newest_superseded(s->worker->shared->newest, &s->newest)) {
+		relay_closing(s->relay);
+	}
+}
+
 void
 session_outage_end(struct session *s)
 {
@@ -437,9 +470,7 @@ session_outage_end(struct session *s)
 	}
 	no_longer_held(s);
 	session_wait_cancel(s);
-	if (s->relay != NULL) {
-		relay_closing(s->relay);
-	}
+	keep_will(s);
 	give_slot(s);
 	session_forget_stores(s);
 }

@@ -87,6 +87,7 @@ start_relay(struct session *s)
 	s->settings = (struct relay_settings){
 		.rules = &s->device->map->rules,
 		.client_id = conf->upstream.client_id,
+		.own_client_id = conf->uplink.client_id,
 		.username = span_str(s->identity),
 		.password = conf->upstream.password,
 		.limits = { .packet_size = conf->limits.packet_size,

@@ -143,6 +143,7 @@ worker_new(unsigned index, const struct worker_shared *shared, struct conf *conf
 	list_init(&w->sessions);
 	w->recheck = (struct loop_deferred){ .run = recheck_some, .owner = w };
 	list_init(&w->recheck.node);
+	list_init(&w->reconfigured);
 	worker_outage_init(w);
 	rc = prepare(w, port, why);
 	*out = w; /* worker_stop() and worker_free() take a half-made one, too */
@@ -179,13 +180,21 @@ call_back(struct loop_message *message)
 }
 
 static void
+call_answer(struct worker_call *call)
+{
+	call->message.run = call_back;
+	loop_post(call->back, &call->message);
+}
+
+static void
 call_run(struct loop_message *message)
 {
 	struct worker_call *call = (void *)((char *)message - offsetof(struct worker_call, message));
 
 	call->run(call->worker, call);
-	call->message.run = call_back;
-	loop_post(call->back, &call->message);
+	if (!call->later) {
+		call_answer(call);
+	}
 }
 
 void
@@ -316,12 +325,11 @@ grow_batches(struct worker *w)
 	}
 }
 
-unsigned
-worker_reconfigure(struct worker *w, struct conf *conf, struct tls_context *tls)
+void
+worker_reconfigure(struct worker *w, struct conf *conf, struct tls_context *tls,
+                   struct worker_call *call)
 {
 	struct upstream_settings up = upstream_settings(conf);
-	struct list *at, *after;
-	unsigned ended = 0;
 
 	conf_unref(&w->conf);
 	w->conf = conf_ref(conf);
@@ -334,25 +342,43 @@ worker_reconfigure(struct worker *w, struct conf *conf, struct tls_context *tls)
 		log_error(LOG_UPSTREAM, "the upstream settings could not be taken over",
 		          log_str("reason", "no memory"));
 	}
-	list_each(at, after, &w->sessions) {
-		ended += session_recheck(session_of(at));
+	call->later = true;
+	call->ended = 0;
+	list_append(&w->reconfigured, &call->node);
+	worker_recheck(w);
+}
+
+/* Every session was looked at. */
+static void
+recheck_done(struct worker *w)
+{
+	struct list *node;
+
+	while ((node = list_take(&w->reconfigured)) != NULL) {
+		call_answer(list_entry(node, struct worker_call, node));
 	}
-	return ended;
 }
 
 static void
 recheck_some(void *owner)
 {
 	struct worker *w = owner;
+	struct list *at, *after;
+	unsigned ended = 0;
 
 	for (unsigned i = 0; i < RECHECK_PER_TURN && w->recheck_at != &w->sessions; i++) {
 		struct session *s = session_of(w->recheck_at);
 
 		w->recheck_at = w->recheck_at->next;
-		session_recheck(s);
+		ended += session_recheck(s);
+	}
+	list_each (at, after, &w->reconfigured) {
+		list_entry(at, struct worker_call, node)->ended += ended;
 	}
 	if (w->recheck_at != &w->sessions) {
-		loop_defer(w->loop, &w->recheck);
+		loop_soon(w->loop, &w->recheck);
+	} else {
+		recheck_done(w);
 	}
 }
 
@@ -360,7 +386,7 @@ void
 worker_recheck(struct worker *w)
 {
 	w->recheck_at = w->sessions.next; /* a walk under way starts again */
-	loop_defer(w->loop, &w->recheck);
+	loop_soon(w->loop, &w->recheck);
 }
 
 /* ---- refusals ---------------------------------------------------------------------- */
@@ -447,8 +473,9 @@ stop(struct loop_message *message)
 		listener_close(w->listener[i]);
 	}
 	w->listener_count = 0;
-	loop_defer_cancel(&w->recheck);
-	loop_defer_cancel(&w->outage);
+	loop_soon_cancel(&w->recheck);
+	recheck_done(w);
+	loop_soon_cancel(&w->outage);
 	list_each(at, after, &w->sessions) {
 		session_end(session_of(at), MQTT_SERVER_SHUTTING_DOWN, "the gateway stops");
 	}

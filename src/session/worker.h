@@ -68,6 +68,9 @@ struct worker_call {
 	struct loop *back;
 	struct worker *worker;
 	struct loop_message message; /* used by worker_ask() */
+	struct list node;            /* used by worker_reconfigure(), as is later */
+	bool later;                  /* run() is over, the answer follows */
+	unsigned ended;              /* the answer of worker_reconfigure() */
 };
 void worker_ask(struct worker *worker, struct worker_call *call);
 
@@ -111,10 +114,12 @@ bool worker_standing(struct worker *worker, const char *identity, char *words) M
 unsigned worker_disconnect(struct worker *worker, const char *identity);
 /*
  * Use a new configuration (a reference is taken) and TLS context (taken over,
- * may be NULL: keep the old one). Sessions whose rights changed are ended;
- * returns how many.
+ * may be NULL: keep the old one). Sessions whose rights changed are ended, some
+ * per turn; the call is answered after the last one, and call->ended tells how
+ * many they were.
  */
-unsigned worker_reconfigure(struct worker *worker, struct conf *conf, struct tls_context *tls);
+void worker_reconfigure(struct worker *worker, struct conf *conf, struct tls_context *tls,
+                        struct worker_call *call);
 /*
  * The register changed: every session is looked at again, some per turn of
  * the loop, and ended if it is revoked, removed or has other rights now.

@@ -32,10 +32,12 @@ struct worker {
 	/* Recheck after a register change: where the walk stands. */
 	struct loop_deferred recheck;
 	struct list *recheck_at;
+	struct list reconfigured; /* calls that are answered at its end */
 	/* Sessions without a broker; see worker_outage.c. */
 	struct list held;  /* until the broker is back */
 	struct list draining; /* for what they stored */
 	struct list ready; /* for one of the places */
+	struct list restoring; /* have one */
 	struct loop_deferred outage;
 	struct list *frozen_at; /* the next session to be told that the broker is frozen, or NULL */
 	unsigned restores;      /* places taken */

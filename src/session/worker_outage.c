@@ -25,7 +25,7 @@ void
 worker_outage_run(struct worker *w)
 {
 	if (!w->stopping) {
-		loop_defer(w->loop, &w->outage);
+		loop_soon(w->loop, &w->outage);
 	}
 }
 
@@ -63,6 +63,13 @@ static bool
 tell_away(struct worker *w)
 {
 	struct list *const lists[] = { &w->draining, &w->ready };
+	struct list *at, *after;
+
+	list_each (at, after, &w->restoring) {
+		if (!w->broker_up) {
+			session_store_stuck(session_of_outage(at));
+		}
+	}
 
 	for (unsigned i = 0, n = 0; i < 2 && !w->broker_up; i++) {
 		while (!list_empty(lists[i]) && n++ < SESSIONS_PER_TURN) {
@@ -70,6 +77,12 @@ tell_away(struct worker *w)
 		}
 	}
 	return !w->broker_up && (!list_empty(lists[0]) || !list_empty(lists[1]));
+}
+
+static bool
+may_restore(const struct worker *w)
+{
+	return w->broker_up && w->restores < RESTORES_MAX && !list_empty(&w->ready);
 }
 
 static void
@@ -82,11 +95,12 @@ run(void *owner)
 	for (unsigned i = 0; i < SESSIONS_PER_TURN && w->broker_up && !list_empty(&w->held); i++) {
 		session_begin_drain(session_of_outage(w->held.next));
 	}
-	while (w->broker_up && w->restores < RESTORES_MAX && !list_empty(&w->ready)) {
+	/* One that is closed instead leaves its place at once. */
+	for (unsigned i = 0; i < SESSIONS_PER_TURN && may_restore(w); i++) {
 		session_begin_restore(session_of_outage(w->ready.next));
 	}
 	tell_restored(w);
-	if (more || (w->broker_up && !list_empty(&w->held))) {
+	if (more || may_restore(w) || (w->broker_up && !list_empty(&w->held))) {
 		worker_outage_run(w);
 	}
 }
@@ -111,6 +125,7 @@ worker_outage_init(struct worker *w)
 	list_init(&w->held);
 	list_init(&w->draining);
 	list_init(&w->ready);
+	list_init(&w->restoring);
 	w->dice = (uintptr_t)w;
 	w->outage = (struct loop_deferred){ .run = run, .owner = w };
 	list_init(&w->outage.node);

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Devices that stay connected while the broker is away, and what becomes of what they send."""
+import contextlib
 import signal
+import socket
 import threading
 
 import pytest
 
 from lib import config, wire
 from lib.config import rule
+from lib.fake_broker import FakeBroker
 from lib.wait import PATIENCE, until
 from lib.wire import V311, V5, VERSIONS
 
@@ -62,6 +65,8 @@ def test_a_device_stays_through_a_restart(gateway, version, signum):
             c.publish("Home", str(number), 1)
         c.publish("Home", "12")
         c.fence()
+        shown = gw.ctl("devices", "show", device.name, output="json")
+        assert shown["sessions"][0]["stored"] == 11
         with back(gw, "home/+/telemetry") as watch:
             arrives(watch, 2, 12)
             await_state(gw, device, "live")
@@ -190,6 +195,22 @@ def test_a_will_is_kept(gateway, lost):
         until(lambda: value() == [b"off" if lost else b"on"], "the value to be there")
 
 
+def test_a_will_is_not_the_last_word_on_a_device_that_is_back(gateway):
+    """A board that restarted is here again long before its old connection is found dead."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    will = wire.Will("Home", b"off", 1, True)
+    old = gw.client(device, V311, will=will)
+    with gw.client(device, V311, will=will) as new:
+        new.publish("Home", "on", 1, retain=True)
+        old.cut()
+        until(lambda: state_of(gw, device) == ["held"], "the old session to end")
+        gw.broker.start()
+        await_state(gw, device, "live")
+        with gw.broker.client("home/#") as watch:
+            watch.message(payload="on", retain=True)
+
+
 def test_a_frozen_broker(gateway):
     gw = gateway(conf={"upstream": {"response_timeout": "2s", "connect_timeout": "1s"}})
     device = gw.enroll()
@@ -299,6 +320,58 @@ def test_the_newer_connection_stays(gateway):
             new.publish("Home", "x", 1)
 
 
+class Keeping(FakeBroker):
+    """Acknowledges the first message of the gateway's own client when told, the second never."""
+
+    def __init__(self, path):
+        self.stored, self.go_on, self.sockets = [], threading.Event(), []
+        super().__init__(path, None)
+
+    def _serve(self, s):
+        self.sockets.append(s)
+        super()._serve(s)
+
+    def reply(self, count, first, body):
+        kind = first >> 4
+        if kind == wire.CONNECT:
+            return wire.packet(wire.CONNACK, 0, b"\0\0\0")
+        if kind == wire.UNSUBSCRIBE:  # the question for a sign of life
+            return wire.packet(wire.UNSUBACK, 0, body[:2] + b"\0\x11")
+        if kind == wire.PINGREQ:
+            return wire.packet(wire.PINGRESP, 0, b"")
+        if kind != wire.PUBLISH:
+            return b""
+        self.stored.append(body)
+        if len(self.stored) > 1 or not self.go_on.wait(PATIENCE):
+            return b""
+        mid = 2 + int.from_bytes(body[:2], "big")
+        return wire.ack(wire.PUBACK, int.from_bytes(body[mid:mid + 2], "big"))
+
+    def die(self):
+        self.close()
+        for s in self.sockets:
+            with contextlib.suppress(OSError):  # one that only asked whether we are here
+                s.shutdown(socket.SHUT_RDWR)
+
+
+def test_lost_again_while_the_last_of_the_store_goes(gateway):
+    """A device that is read no more, since its turn has come, is read again when the broker goes."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V311) as c:
+        c.publish("Home", "1", 1)
+        broker = Keeping(gw.broker.socket)
+        until(lambda: broker.stored, "the first to be sent")
+        await_state(gw, device, "draining")
+        c.publish("Home", "2", 1)
+        broker.go_on.set()
+        await_state(gw, device, "restoring")
+        broker.die()
+        c.fence()
+        await_state(gw, device, "held")
+
+
 def test_revoked_while_held(gateway):
     gw = gateway(start_broker=False)
     device = gw.enroll()
@@ -337,3 +410,56 @@ def test_gateway_stops_while_devices_are_held(gateway):
         gw.start()
         watch.message(payload="1")
         watch.message(payload="off")
+
+
+@pytest.mark.parametrize("after", (0, 1, 25))
+def test_gateway_stops_while_it_stores(gateway, after):
+    """What was acknowledged arrives; what was on its way to the disk does no harm."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5, will=wire.Will("Home", b"0", 1)) as c:
+        for number in range(1, 30):
+            c.send(wire.publish(V5, "Home", str(number), 1, mid=number))
+        for number in range(1, after + 1):
+            c.expect(wire.PUBACK, mid=number)
+        acknowledged = after
+        gw.stop()
+        packet = c.recv()
+        while packet.type == wire.PUBACK:
+            acknowledged, packet = packet.mid, c.recv()
+        assert packet.type == wire.DISCONNECT and packet.code == 0x8b
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
+        last = 0
+        while True:
+            number = int(watch.message().payload)
+            if number == 0:
+                break  # the will is behind all of them
+            assert number == last + 1
+            last = number
+        assert last >= acknowledged
+
+
+def test_killed_with_a_persistent_session(gateway):
+    """What a rule stored arrives although gatewayd was killed, and the session is there."""
+    stored = rule("Home", "home/${identity}/telemetry", qos=1, delivery="store")
+    changed = {**config.MAPS[0], "publish": (stored,) + config.MAPS[0]["publish"][1:]}
+    gw = gateway(conf={"maps": (changed,), "upstream": {"response_timeout": "5min"}})
+    gw.keep_port()
+    device = gw.enroll()
+    c = gw.client(device, V311, client_id="x", clean=False)
+    c.subscribe(("inTopic", 1))
+    with gw.broker.client("home/+/telemetry") as watch:
+        gw.broker.process.send(signal.SIGSTOP)
+        for number in range(1, 10):
+            c.publish("Home", str(number), 1)
+        gw.kill()
+        gw.broker.process.send(signal.SIGCONT)
+        with gw.broker.client() as other:
+            other.publish("home/%s/command" % device.name, "on", 1)
+        gw.start()
+        with gw.client(device, V311, client_id="x", clean=False) as again:
+            assert again.connack.session_present
+            again.message("inTopic", "on", 1)
+            arrives(watch, 1, 9)

@@ -89,6 +89,20 @@ def test_connection_limits(gateway):
             assert other.fence() == []
 
 
+def test_many_sessions_are_looked_at(gateway):
+    """More than a worker looks at in one turn: the answer comes after the last of them."""
+    gw = gateway(conf={"gateway": {"workers": 1}, "maps": GROUPS,
+                       "limits": {"connections_per_address": 200},
+                       "upstream": {"client_id": "${identity}/${client_id}"}})
+    device = gw.enroll(None, "--group", "red")
+    clients = [gw.client(device, V5, client_id="c%d" % i) for i in range(70)]
+    maps = copy.deepcopy(GROUPS)
+    maps[0]["publish"] = (rule("Home", "other/${identity}"),)
+    assert reload(gw, maps=maps)[1] == 70
+    for c in clients:
+        c.expect_closed(0x98)
+
+
 def test_log_level(gateway):
     gw = gateway(conf={"log": {"level": "notice"}})
     device = gw.enroll()

@@ -129,6 +129,12 @@ static const struct row faults[] = {
 	{ "upstream = { client_id = \"${client_id}\"; };",
 	  "f:1: upstream.client_id: must use ${identity} or ${fingerprint}: no two devices may have "
 	  "the same client identifier\n" },
+	{ "upstream = { client_id = \"${identity}-${client_id}\"; };",
+	  "f:1: upstream.client_id: needs a / between ${client_id} and what stands next to it: else "
+	  "one device could say what makes the client identifier of another\n" },
+	{ "upstream = { client_id = \"a/${client_id}${identity}/${group}\"; };",
+	  "f:1: upstream.client_id: needs a / between ${client_id} and what stands next to it: else "
+	  "one device could say what makes the client identifier of another\n" },
 	{ "upstream = { response_timeout = 1999; };",
 	  "f:1: upstream.response_timeout: 1999ms is out of range, allowed is 2s to 5min; a bare "
 	  "number counts milliseconds\n" },
@@ -346,7 +352,8 @@ static void
 defaults_follow_what_is_given(void **state)
 {
 	struct conf *conf = load_good("gateway = { state_directory = \"/s\"; };\n"
-	                              "upstream = { address = \"127.0.0.1\"; };\n"
+	                              "upstream = { address = \"127.0.0.1\";\n"
+	                              "client_id = \"x${client_id}/${group}${identity}\"; };\n"
 	                              "limits = { packet_size = \"8KiB\"; high_water = 8192; };");
 
 	(void)state;

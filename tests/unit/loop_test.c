@@ -126,6 +126,46 @@ deferred_work_keeps_its_budget(void **state)
 	assert_string_equal(w.trace, "dddmdddd");
 }
 
+static void
+soon_run(void *owner)
+{
+	struct work *w = owner;
+
+	strcat(w->trace, "s");
+	if (++w->run < 4) {
+		loop_soon(w->loop, &w->item[0]);
+	} else {
+		loop_stop(w->loop);
+	}
+}
+
+static void
+mark_run(void *owner)
+{
+	strcat(((struct work *)owner)->trace, "d");
+}
+
+/* However long the queue is. */
+static void
+soon_is_not_behind_what_is_deferred(void **state)
+{
+	struct work w = { .loop = help_loop() };
+
+	(void)state;
+	loop_defer_budget(w.loop, 1);
+	for (int i = 0; i < 8; i++) {
+		list_init(&w.item[i].node);
+		w.item[i].run = i == 0 ? soon_run : mark_run;
+		w.item[i].owner = &w;
+	}
+	for (int i = 1; i < 8; i++) {
+		loop_defer(w.loop, &w.item[i]);
+	}
+	loop_soon(w.loop, &w.item[0]);
+	help_run(w.loop);
+	assert_memory_equal(w.trace, "sdsdsds", 7);
+}
+
 /* Work that queues itself again gets one run per turn. */
 static void
 again_run(void *owner)
@@ -346,6 +386,7 @@ main(void)
 		cmocka_unit_test(timers_fire_in_order),
 		cmocka_unit_test(deferred_work_keeps_its_budget),
 		cmocka_unit_test(deferred_work_may_queue_itself),
+		cmocka_unit_test(soon_is_not_behind_what_is_deferred),
 		cmocka_unit_test(mail_keeps_the_order_of_each_sender),
 		cmocka_unit_test(a_handle_left_open_is_named),
 		cmocka_unit_test(signals_arrive),

@@ -195,8 +195,9 @@ talk_start(struct talker *t, const struct scene *scene)
 	*t = (struct talker){ .kept = scene->kept, .store_fails = scene->store_fails };
 	t->settings = (struct relay_settings){
 		.rules = scene->rules != NULL ? scene->rules : &talk_rules,
-		.vars = { .identity = span_str("dev") },
+		.vars = { .identity = span_str("dev"), .gateway = span_str("dev") },
 		.client_id = scene->client_id != NULL ? scene->client_id : "${identity}",
+		.own_client_id = "gateway-${gateway}",
 		.username = span_str("dev"),
 		.password = scene->password,
 		.limits = limits_of(scene),

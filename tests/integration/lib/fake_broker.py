@@ -28,6 +28,10 @@ class FakeBroker:
                 return
             threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
+    def reply(self, count, first, body):
+        """What _serve() says to a packet."""
+        return self.answer(count)
+
     def _serve(self, s):
         buffer, count = b"", 0
         try:
@@ -39,7 +43,7 @@ class FakeBroker:
                 found = wire.split(buffer)
                 while found:
                     buffer = buffer[found[2]:]
-                    answer = self.answer(count)
+                    answer = self.reply(count, *found[:2])
                     if answer is None:
                         return
                     s.sendall(answer)
