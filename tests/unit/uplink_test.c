@@ -556,6 +556,45 @@ what_is_refused_for_good_goes(void **state)
 }
 
 static int
+deny_all(struct fake *f, const struct seen *p, unsigned before)
+{
+	(void)f;
+	(void)p;
+	(void)before;
+	return MQTT_NOT_AUTHORIZED;
+}
+
+/* A line for the device, not for each message; and not for each device of a fleet. */
+static void
+what_is_refused_is_told_once(void **state)
+{
+	static const struct {
+		unsigned devices, lines;
+	} cases[] = { { 1, 1 }, { 2, 2 }, { 25, 10 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct help_log log = { .message = "the broker does not take stored messages; they "
+			                           "are dropped" };
+		struct scene *s = new_scene();
+
+		s->fake.answer = deny_all;
+		for (unsigned n = 0; n < 100; n++) {
+			const char text[] = { (char)('a' + n % cases[i].devices), '1', '\0' };
+
+			put_text(s, text);
+		}
+		log_setup(LOG_LEVEL_INFO, help_log_sink, &log);
+		scene_run(s, spool_empty);
+		log_setup(LOG_LEVEL_ERROR, NULL, NULL);
+		assert_int_equal(s->totals.refused_broker, 100);
+		assert_int_equal(log.count, cases[i].lines);
+		assert_non_null(strstr(log.field, "let the user of uplink.username write"));
+		free(s);
+	}
+}
+
+static int
 quota_at_first(struct fake *f, const struct seen *p, unsigned before)
 {
 	(void)f;
@@ -1049,6 +1088,7 @@ main(void)
 		cmocka_unit_test(a_message_keeps_what_it_carries),
 		cmocka_unit_test(the_window_is_the_brokers),
 		cmocka_unit_test(what_is_refused_for_good_goes),
+		cmocka_unit_test(what_is_refused_is_told_once),
 		cmocka_unit_test(later_is_offered_again),
 		cmocka_unit_test(later_is_not_for_ever),
 		cmocka_unit_test(poison_with_a_reason_is_refused),
