@@ -330,6 +330,10 @@ def test_password(gateway):
     until(lambda: "not authorized" in session(gw)["last_error"], "the refusal")
     assert not session(gw)["connected"]
     assert broker_is(gw, "up")  # for devices: it answers
+    found = json.loads(gw.ctl("doctor", "broker.session", "-o", "json", status=1).out)
+    assert found["checks"][0]["status"] == "fault"
+    assert "not authorized" in found["checks"][0]["sentence"]
+    assert "upstream.password" in found["checks"][0]["remedy"]
     gw.write_conf(upstream={"password": "secret"})
     gw.ctl("reload")
     connected(gw)

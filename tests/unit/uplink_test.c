@@ -728,6 +728,54 @@ a_broker_that_crashes_loses_nothing(void **state)
 	free(s);
 }
 
+/* ---- two gateways of one name -------------------------------------------------- */
+
+static int
+taken_over(struct fake *f, const struct seen *p, unsigned before)
+{
+	(void)f;
+	(void)before;
+	return strcmp(p->topic, "status") == 0 ? DISCONNECT_WITH | MQTT_SESSION_TAKEN_OVER : 0;
+}
+
+static int
+closed_at_once(struct fake *f, const struct seen *p, unsigned before)
+{
+	(void)f;
+	(void)before;
+	return strcmp(p->topic, "status") == 0 ? CLOSE : 0;
+}
+
+static bool
+four_connections(struct scene *s)
+{
+	return s->fake.connections >= 5;
+}
+
+/* Each takes the session of the other: with a reason, or (2.0.11) without one. */
+static void
+a_name_that_another_has_is_told(void **state)
+{
+	int (*const answer[])(struct fake *f, const struct seen *p, unsigned before) = {
+		taken_over, closed_at_once };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct help_log log = { .message = "the gateway's own session with the broker is "
+			                           "away" };
+		struct scene *s = new_scene();
+
+		s->settings.status_topic = "status";
+		s->fake.answer = answer[i];
+		log_setup(LOG_LEVEL_INFO, help_log_sink, &log);
+		scene_run(s, four_connections);
+		log_setup(LOG_LEVEL_ERROR, NULL, NULL);
+		assert_in_range(s->info.brief, 3, 100);
+		assert_non_null(strstr(log.field, "is another gateway running"));
+		free(s);
+	}
+}
+
 /* ---- a broker that breaks the rules -------------------------------------------- */
 
 static bool
@@ -1094,6 +1142,7 @@ main(void)
 		cmocka_unit_test(poison_with_a_reason_is_refused),
 		cmocka_unit_test(poison_without_a_reason_is_refused),
 		cmocka_unit_test(a_broker_that_crashes_loses_nothing),
+		cmocka_unit_test(a_name_that_another_has_is_told),
 		cmocka_unit_test(garbage_ends_the_connection_only),
 		cmocka_unit_test(a_packet_may_come_in_pieces),
 		cmocka_unit_test(a_long_message_passes),
