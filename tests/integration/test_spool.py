@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """gatewayctl spool, and what gatewayd makes of a spool that it finds."""
+import json
 import os
 import sqlite3
 import subprocess
@@ -102,24 +103,52 @@ def test_size_is_reloaded(filled):
     assert filled.ctl("spool", output="json")["limit"] == 1 << 20
 
 
-@pytest.mark.parametrize("content, says", [
-    (b"no database, but a text that is long enough to be looked at" * 20, "no spool"),
-    (None, "newer release"),
+@pytest.mark.parametrize("statement, says", [
+    ("PRAGMA user_version = 99", "newer release"),
+    ("PRAGMA application_id = 7", "another program"),
 ])
-def test_unusable_file(gateway, content, says):
+def test_unusable_file(gateway, statement, says):
+    """A person put it there, and a person must decide: the start is refused, the file stays."""
     gw = gateway(start_broker=False)
     gw.stop()
     file = os.path.join(gw.state, "spool.db")
-    if content is None:
-        db = sqlite3.connect(file)
-        db.execute("PRAGMA user_version = 99")
-        db.close()
-    else:
-        with open(file, "wb") as f:
-            f.write(content)
+    db = sqlite3.connect(file)
+    db.execute(statement)
+    db.close()
     ended = subprocess.run([GATEWAYD, "-c", gw.conf_file], capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, timeout=2 * PATIENCE,
                            env=dict(os.environ, **SANITIZER_ENV))
     assert ended.returncode == 1
     assert says in ended.stderr and file in ended.stderr
-    assert os.path.exists(file)
+    assert os.listdir(gw.state).count("spool.db") == 1
+
+
+def text_instead(file):
+    with open(file, "wb") as f:
+        f.write(b"no database, but a text that is long enough to be looked at" * 20)
+
+
+def pages_of_nothing(file):
+    with open(file, "r+b") as f:
+        f.seek(4096)
+        f.write(b"\0" * (os.path.getsize(file) - 4096))
+
+
+@pytest.mark.parametrize("damage", [text_instead, pages_of_nothing], ids=lambda f: f.__name__)
+def test_damaged_file(filled, damage):
+    """It is set aside whole, devices are served and their messages stored, the doctor tells."""
+    filled.stop()
+    file = os.path.join(filled.state, "spool.db")
+    damage(file)
+    with open(file, "rb") as f:
+        content = f.read()
+    filled.start()
+    (aside,) = [n for n in os.listdir(filled.state) if n.startswith("spool.db.damaged-")]
+    with open(os.path.join(filled.state, aside), "rb") as f:
+        assert f.read()[100:] == content[100:]  # SQLite counts changes in its header
+    assert "it was set aside" in filled.text() and aside in filled.text()
+    with filled.client() as c:
+        c.publish("Home", "x", 1)
+    assert filled.ctl("spool", output="json")["messages"] == 1
+    found = json.loads(filled.ctl("doctor", "spool.damaged", "-o", "json").out)["checks"][0]
+    assert found["status"] == "warning" and aside in found["sentence"]

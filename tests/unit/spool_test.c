@@ -753,7 +753,7 @@ what_is_no_spool_is_refused(void **state)
 	bench_close(&b);
 	memset(noise, 'n', sizeof noise);
 	write_file(noise, sizeof noise);
-	refuse_expect(ERR_DATABASE, "no spool");
+	refuse_expect(ERR_MALFORMED, "no spool");
 	unlink(b.file);
 	run_sql("CREATE TABLE other (x)");
 	refuse_expect(ERR_DATABASE, "another program");
@@ -781,7 +781,7 @@ a_damaged_file_is_refused(void **state)
 		assert_int_equal(pwrite(fd, "damaged damaged damaged", 23, at), 23);
 	}
 	close(fd);
-	refuse_expect(ERR_DATABASE, "damaged");
+	refuse_expect(ERR_MALFORMED, "damaged");
 }
 
 static void
