@@ -354,6 +354,26 @@ def test_without_the_right_to_write(gateway):
     assert session(gw)["connected"]
 
 
+def test_stale_presence_that_may_not_be_corrected(gateway):
+    """Denied by the ACL: it is not tried for ever."""
+    gw = gateway(conf=dict(ON, upstream={"response_timeout": RESPONSE}), start=False,
+                 broker={"acl": "user admin\ntopic readwrite #\nuser mqtt-gateway\n"
+                                "topic write gateway/+/status\ntopic read gateway/#\n",
+                         "options": ["max_queued_messages 1000"]})
+    with gw.broker.client(version=V5, username="admin") as c:
+        c.publish("gateway/gw/devices/old/presence", "online", 1, retain=True)
+    gw.start()
+    until(lambda: "refused the presence of a device" in gw.text(), "the log")
+
+    def count(what):
+        return gw.broker.text().count(what)
+
+    # A round ends with a sign of life.
+    before = count("gateway/are-you-there")
+    until(lambda: count("gateway/are-you-there") >= before + 5, "signs of life")
+    assert count("1 gateway/gw/devices/+/presence") + count("0 gateway/gw/devices/+/presence") <= 3
+
+
 def test_without_the_right_to_its_will(gateway):
     """Newer brokers do not let it in then; in any case the log says what to do."""
     gw = gateway(conf=ON, broker={"acl": "pattern readwrite home/%u/#\n",
