@@ -13,6 +13,9 @@
 #include "gatewayd/notify.h"
 
 #define TICK_MS 500
+/* Seconds for the spool: its index is read at the start, what waits is written at the end. */
+#define SPOOL_OPENS 600
+#define SPOOL_CLOSES 60
 
 /* ---- gathers ------------------------------------------------------------------------ */
 
@@ -277,6 +280,7 @@ open_spool(struct daemon *d, char *why)
 	int rc, moved;
 
 	snprintf(file, sizeof file, "%s/spool.db", d->conf->gateway.state_directory);
+	notify_patience(SPOOL_OPENS);
 	rc = spool_open(&settings, &d->shared.spool, why, PKI_WHY_SIZE);
 	if (rc != ERR_MALFORMED) {
 		return rc;
@@ -366,6 +370,7 @@ release(struct daemon *d)
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
+	notify_patience(SPOOL_CLOSES);
 	spool_close(d->shared.spool);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_free(d->worker[i]);

@@ -2,6 +2,7 @@
 """gatewayctl spool, and what gatewayd makes of a spool that it finds."""
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import time
@@ -152,3 +153,27 @@ def test_damaged_file(filled, damage):
     assert filled.ctl("spool", output="json")["messages"] == 1
     found = json.loads(filled.ctl("doctor", "spool.damaged", "-o", "json").out)["checks"][0]
     assert found["status"] == "warning" and aside in found["sentence"]
+
+
+def test_systemd_waits_for_the_spool(gateway):
+    """Reading the index of a large spool takes longer than TimeoutStartSec on a slow disk."""
+    gw = gateway(start_broker=False)
+    gw.stop()
+    linked = subprocess.run(["ldd", GATEWAYD], capture_output=True, text=True, check=False)
+    if "libsystemd" not in linked.stdout:
+        pytest.skip("gatewayd is built without libsystemd")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(gw.path("notify"))
+        notify.settimeout(2 * PATIENCE)
+        env = dict(os.environ, NOTIFY_SOCKET=gw.path("notify"), **SANITIZER_ENV)
+        with subprocess.Popen([GATEWAYD, "-c", gw.conf_file], env=env, stdin=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as daemon:
+            try:
+                assert notify.recv(4096) == b"EXTEND_TIMEOUT_USEC=600000000"
+                assert b"READY=1" in notify.recv(4096)
+                daemon.terminate()
+                while notify.recv(4096) != b"EXTEND_TIMEOUT_USEC=60000000":
+                    pass  # STOPPING, and signs of life
+                assert daemon.wait(2 * PATIENCE) == 0
+            finally:
+                daemon.kill()
