@@ -22,6 +22,7 @@
 #define RIGHT_AFTER_MS 1000
 #define OTHERS_MOST 1000      /* acknowledged since: the suspect itself must have expired */
 #define DELAYS_MOST 8         /* answers "later" that are no quota */
+#define CLOCK_IS_SET INT64_C(1577836800000) /* 2020, ms: before, the host had no time yet */
 #define WALL_MS(spec) ((int64_t)(spec).tv_sec * 1000 + (spec).tv_nsec / 1000000)
 
 /* ---- one message --------------------------------------------------------------- */
@@ -79,8 +80,8 @@ expiry_left(const struct spool_message *m)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	passed = (WALL_MS(now) - m->received) / 1000;
-	if (passed <= 0) {
-		return m->expiry;
+	if (passed <= 0 || m->received < CLOCK_IS_SET) {
+		return m->expiry; /* nobody knows how old it is */
 	}
 	return passed < m->expiry ? m->expiry - (uint32_t)passed : 1;
 }

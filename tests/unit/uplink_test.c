@@ -479,8 +479,12 @@ a_message_keeps_what_it_carries(void **state)
 	put_message(s, (struct spool_message){ .identity = span_str("d"), .topic = span_str("c"),
 		.payload = span_str(""), .received = clock_wall() * 1000, .expiry = UINT32_MAX,
 		.qos = 1 });
+	/* Stored before the host knew the time. */
+	put_message(s, (struct spool_message){ .identity = span_str("d"), .topic = span_str("e"),
+		.payload = span_str("x"), .received = 5000, .expiry = 100, .qos = 1 });
 	scene_run(s, spool_empty);
-	assert_int_equal(s->fake.count, 2);
+	assert_int_equal(s->fake.count, 3);
+	assert_int_equal(p[2].expiry, 100);
 	assert_string_equal(p[0].topic, "a/b");
 	assert_string_equal(p[0].payload, "first");
 	assert_string_equal(p[0].content_type, "json");
