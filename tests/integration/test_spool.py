@@ -2,6 +2,7 @@
 """gatewayctl spool, and what gatewayd makes of a spool that it finds."""
 import json
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -67,7 +68,7 @@ def test_show(filled):
     one = filled.ctl("spool", "pump1", output="json")
     assert [d["identity"] for d in one["devices"]] == ["pump1"]
     table = filled.ctl("spool").out
-    assert "DEVICE" in table and "10 min ago" in table
+    assert "DEVICE" in table and re.search(r"\b1\d min ago", table)
     with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % filled.metrics_port,
                                 timeout=PATIENCE) as answer:
         text = answer.read().decode()
