@@ -58,6 +58,7 @@ sweep_pump(struct uplink *u)
 		/* What the broker does not let us correct would be found for ever. */
 		s->phase = s->strangers > 0 && !u->presence.denied ? SWEEP_DUE : SWEEP_IDLE;
 		rc = mosquitto_unsubscribe_v5(u->link->mosq, NULL, filter, NULL);
+		watch_again(u, filter);
 	} else {
 		/*
 		 * What we publish ourselves comes back without its retain flag

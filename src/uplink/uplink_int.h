@@ -324,12 +324,15 @@ int watch_subscribe(struct uplink *uplink, const char *filter, int qos, int opti
                     int *mid) MUST_CHECK;
 void watch_pump(struct uplink *uplink);
 void watch_lost(struct uplink *uplink);
+/* Somebody has ended the subscription to that filter: who watches it asks again. */
+void watch_again(struct uplink *uplink, const char *filter);
 void watch_message(struct uplink *uplink, const struct mosquitto_message *message,
                    const mosquitto_property *properties);
 void watch_free(struct uplink *uplink);
 
 /* sys.c */
 void sys_pump(struct uplink *uplink);
+bool sys_is_figure(const char *filter);
 void sys_message(struct uplink *uplink, struct span topic, struct span payload);
 
 #endif

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lib import process, wire
+from lib import config, process, wire
 from lib.gateway import GATEWAYCTL, SANITIZER_ENV
 from lib.wait import until
 from lib.wire import V5
@@ -511,6 +511,41 @@ def test_watch_for_people(gateway):
         until(again, "the watch to be subscribed again")
     two.process.send(signal.SIGINT)
     assert two.process.wait() == 0
+
+
+def test_watch_of_what_the_gateway_reads_itself(gateway):
+    """The broker has one subscription per filter: the watch takes it, and must not end it."""
+    rules = (config.rule("uptime", "$SYS/broker/uptime"),
+             config.rule("others/+", "gateway/gw/devices/+/presence"))
+    gw = up(gateway, conf={"maps": ({**config.MAPS[0], "subscribe": rules},)})
+    device = gw.enroll()
+
+    def uptime():
+        return gw.status()["broker"]["figures"]["uptime"]
+
+    def goes_on():
+        before = until(uptime, "the figure")
+        until(lambda: uptime() not in ("", before), "the next figure")
+
+    watch = Watch(gw, device.name, "-o", "json")
+    goes_on()
+    until(lambda: any("$SYS/broker/uptime" in line for line in watch.lines()), "the figure")
+    # The round for stale presence, after the connect, has the filter of the second rule.
+    gw.broker.stop()
+    until(lambda: not session(gw)["connected"], "the loss to be seen")
+    gw.broker.start()
+    connected(gw)
+
+    def seen():
+        with gw.client(device):
+            pass
+        return any("others/" + device.name in line for line in watch.lines())
+
+    goes_on()
+    until(seen, "the watch to see presence")
+    watch.process.send(signal.SIGINT)
+    assert watch.process.wait() == 0
+    goes_on()
 
 
 def test_watch_that_cannot_be(gateway):
