@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from lib import config, process, wire
+from lib.broker import free_port
 from lib.gateway import GATEWAYCTL, SANITIZER_ENV
 from lib.wait import until
 from lib.wire import V5
@@ -213,9 +214,7 @@ def test_figures_of_the_broker(gateway):
 
 
 def test_metrics(gateway):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     gw = up(gateway, conf={"metrics": {"address": "127.0.0.1", "port": port},
                            "upstream": {"response_timeout": RESPONSE}})
 
