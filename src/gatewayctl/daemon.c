@@ -96,10 +96,22 @@ print_status(FILE *out, const struct doc *doc)
 		{ NULL },
 	};
 
+	static const struct column spool[] = {
+		{ "messages", "stored now    ", PRINT_NUMBER },
+		{ "bytes", "  size", PRINT_BYTES },
+		{ "limit", "  of at most", PRINT_BYTES },
+		{ "oldest", "  oldest", PRINT_WHEN },
+		{ "refused_full", "  not stored", PRINT_NUMBER },
+		{ "refused_broker", "  refused", PRINT_NUMBER },
+		{ "last_error", "spool error   ", PRINT_TEXT, true },
+		{ NULL },
+	};
+
 	print_record(out, doc, columns, 0);
 	print_listeners(out, doc_get(doc, "listeners"));
 	print_record(out, doc_get(doc, "broker"), broker, 0);
 	print_broker_session(out, doc_get(doc, "broker"));
+	print_record(out, doc_get(doc, "spool"), spool, 0);
 	print_metrics(out, doc_get(doc, "metrics"));
 }
 

@@ -38,9 +38,18 @@ print_spool(FILE *out, const struct doc *doc)
 		{ "dropped", "DROPPED", PRINT_NUMBER },
 		{ NULL },
 	};
-	const struct doc *list = doc_get(doc, "devices");
+	static const struct column reasons[] = {
+		{ "reason", "THE BROKER SAYS" },
+		{ "count", "MESSAGES", PRINT_NUMBER },
+		{ NULL },
+	};
+	const struct doc *list = doc_get(doc, "devices"), *why = doc_get(doc, "refused_reasons");
 
 	print_record(out, doc, totals, 0);
+	if (doc_count(why) > 0) {
+		fputc('\n', out);
+		print_table(out, why, reasons);
+	}
 	if (doc_count(list) > 0) {
 		fputc('\n', out);
 		print_table(out, list, devices);

@@ -189,6 +189,7 @@ session_doc(const struct daemon *d, const struct uplink_info *info)
 	doc_set_int(doc, "drained", (int64_t)info->drained);
 	doc_set_int(doc, "published", (int64_t)info->published);
 	doc_set_int(doc, "connects", (int64_t)info->connects);
+	doc_set_int(doc, "brief", info->brief);
 	return doc;
 }
 

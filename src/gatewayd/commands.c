@@ -123,6 +123,7 @@ status(void *owner, struct ctl_request *request, const struct doc *args)
 	doc_set_int(doc, "workers", d->worker_count);
 	doc_set(doc, "listeners", listeners_doc(d));
 	doc_set(doc, "broker", broker_doc(d));
+	doc_set(doc, "spool", spool_totals_doc(d->shared.spool));
 	doc_set_text(doc, "register", file);
 	doc_set_int(doc, "strangers", strangers > 0 ? strangers : 0);
 	doc_set_int(doc, "expiring", atomic_load(&d->expiring));

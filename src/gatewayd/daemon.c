@@ -13,6 +13,9 @@
 #include "gatewayd/notify.h"
 
 #define TICK_MS 500
+/* Seconds for the spool: its index is read at the start, what waits is written at the end. */
+#define SPOOL_OPENS 600
+#define SPOOL_CLOSES 60
 
 /* ---- gathers ------------------------------------------------------------------------ */
 
@@ -264,13 +267,34 @@ make_shared(struct daemon *d, char *why)
 	return rc;
 }
 
+/*
+ * A damaged spool must not keep every device out until somebody comes: it is
+ * set aside, nothing of it is lost by that, and an empty one is begun. What a
+ * person did (a newer file, one that we may not write) is left to a person.
+ */
 static int
 open_spool(struct daemon *d, char *why)
 {
-	char file[4096];
+	char file[4096], aside[4096];
 	const struct spool_settings settings = { file, d->conf->spool.bytes };
+	int rc, moved;
 
 	snprintf(file, sizeof file, "%s/spool.db", d->conf->gateway.state_directory);
+	notify_patience(SPOOL_OPENS);
+	rc = spool_open(&settings, &d->shared.spool, why, PKI_WHY_SIZE);
+	if (rc != ERR_MALFORMED) {
+		return rc;
+	}
+	moved = spool_set_aside(file, aside, sizeof aside);
+	if (moved != 0) {
+		log_error(LOG_SPOOL, "the damaged spool cannot be set aside",
+		          log_str("reason", err_text(moved)));
+		return rc;
+	}
+	log_error(LOG_SPOOL, "the spool is damaged; it was set aside, and an empty one is begun",
+	          log_str("reason", why), log_str("file", aside),
+	          log_str("remedy", "look at the disk; `sqlite3 FILE .recover` may save messages "
+	                            "from that file; then move it away"));
 	return spool_open(&settings, &d->shared.spool, why, PKI_WHY_SIZE);
 }
 
@@ -346,6 +370,7 @@ release(struct daemon *d)
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
+	notify_patience(SPOOL_CLOSES);
 	spool_close(d->shared.spool);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_free(d->worker[i]);

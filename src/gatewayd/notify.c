@@ -34,6 +34,12 @@ notify_watchdog(void)
 {
 	sd_notify(0, "WATCHDOG=1");
 }
+
+void
+notify_patience(unsigned seconds)
+{
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%u000000", seconds);
+}
 #else
 void
 notify_ready(void)
@@ -53,5 +59,11 @@ notify_stopping(void)
 void
 notify_watchdog(void)
 {
+}
+
+void
+notify_patience(unsigned seconds)
+{
+	(void)seconds;
 }
 #endif

@@ -7,5 +7,7 @@ void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_watchdog(void);
+/* What is under way may take so long: TimeoutStartSec and TimeoutStopSec wait. */
+void notify_patience(unsigned seconds);
 
 #endif

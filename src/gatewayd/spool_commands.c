@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "mqtt/mqtt.h"
 #include "register/reg.h"
 
 /* ---- spool ---------------------------------------------------------------------------- */
@@ -89,6 +90,27 @@ devices_doc(struct spool *spool, const char *only)
 	return list;
 }
 
+/* Why the broker did not take what it did not take. */
+static struct doc *
+reasons_doc(struct spool *spool)
+{
+	struct doc *list = doc_list();
+
+	for (unsigned code = 0; code <= UINT8_MAX; code++) {
+		uint64_t count = spool_refused_by(spool, (uint8_t)code);
+
+		if (count > 0) {
+			struct doc *one = doc_map();
+
+			doc_set_int(one, "code", code);
+			doc_set_text(one, "reason", mqtt_reason_text((uint8_t)code));
+			doc_set_int(one, "count", (int64_t)count);
+			doc_add(list, one);
+		}
+	}
+	return list;
+}
+
 struct doc *
 spool_totals_doc(struct spool *spool)
 {
@@ -106,6 +128,7 @@ spool_totals_doc(struct spool *spool)
 	doc_set_int(doc, "dropped", (int64_t)t.dropped);
 	doc_set_int(doc, "refused_full", (int64_t)t.refused_full);
 	doc_set_int(doc, "refused_broker", (int64_t)t.refused_broker);
+	doc_set(doc, "refused_reasons", reasons_doc(spool));
 	doc_set_int(doc, "purged", (int64_t)t.purged);
 	doc_set_text(doc, "last_error", t.last_error != 0 ? err_text(t.last_error) : "");
 	return doc;

@@ -57,11 +57,16 @@ struct spool_settings {
 /*
  * Open, migrate, read the index (identity: count, bytes, oldest), start the
  * thread. why (size bytes) gets a sentence naming file and remedy: not
- * writable, not a spool, newer schema, damaged. A damaged file is never
- * removed by itself.
+ * writable, another program's, newer schema; ERR_MALFORMED: damaged, or no
+ * database at all. The file stays as it is.
  */
 int spool_open(const struct spool_settings *settings, struct spool **out, char *why,
                size_t size) MUST_CHECK;
+/*
+ * Rename a damaged file, with what belongs to it, to FILE.damaged-TIME, which
+ * `to` gets: nothing of it is removed, since it may hold what was acknowledged.
+ */
+int spool_set_aside(const char *file, char *to, size_t size) MUST_CHECK;
 /*
  * Answers all that was asked, then closes. Call from the control thread. Only
  * waits are not answered, since their messages are still here: cancel them

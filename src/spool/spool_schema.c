@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "spool/spool_int.h"
 
 #define BUSY_MS 2000
@@ -68,13 +69,12 @@ fail_sql(struct spool *spool, char *why, size_t size, const char *file, int code
 {
 	switch (code & 0xff) {
 	case SQLITE_NOTADB:
-		return fail(why, size, ERR_DATABASE, file,
+		return fail(why, size, ERR_MALFORMED, file,
 		            "This is no spool, but another kind of file; move it away.");
 	case SQLITE_CORRUPT:
-		return fail(why, size, ERR_DATABASE, file,
-		            "The spool is damaged. Move it away, together with its -wal file, and "
-		            "gatewayd starts with an empty one; `sqlite3 FILE .recover` may save "
-		            "messages from it.");
+		return fail(why, size, ERR_MALFORMED, file,
+		            "The spool is damaged; `sqlite3 FILE .recover` may save messages from "
+		            "it.");
 	case SQLITE_BUSY:
 		return fail(why, size, ERR_DATABASE, file,
 		            "Another program has the spool open; is another gatewayd running?");
@@ -126,6 +126,25 @@ make_file(const char *file, char *why, size_t size)
 	snprintf(why, size, "%s: cannot be made: %s. Its folder must exist and be writable for the "
 	                    "user of gatewayd.", file, err_text(-error));
 	return -error;
+}
+
+int
+spool_set_aside(const char *file, char *to, size_t size)
+{
+	char from[PATH_MAX], name[PATH_MAX];
+	int n = snprintf(to, size, "%s.damaged-%lld", file, (long long)clock_wall());
+
+	if (n < 0 || (size_t)n >= size || (size_t)n + sizeof "-wal" > sizeof name) {
+		return -ENAMETOOLONG;
+	}
+	/* That first: left alone beside a new file it would be taken for its own. */
+	snprintf(from, sizeof from, "%s-wal", file);
+	snprintf(name, sizeof name, "%s-wal", to);
+	if ((rename(from, name) < 0 && errno != ENOENT) || rename(file, to) < 0) {
+		return -errno;
+	}
+	sync_folder(file);
+	return 0;
 }
 
 /* A failure costs only the certainty that removals work on a full disk. */

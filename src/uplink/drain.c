@@ -22,6 +22,7 @@
 #define RIGHT_AFTER_MS 1000
 #define OTHERS_MOST 1000      /* acknowledged since: the suspect itself must have expired */
 #define DELAYS_MOST 8         /* answers "later" that are no quota */
+#define CLOCK_IS_SET INT64_C(1577836800000) /* 2020, ms: before, the host had no time yet */
 #define WALL_MS(spec) ((int64_t)(spec).tv_sec * 1000 + (spec).tv_nsec / 1000000)
 
 /* ---- one message --------------------------------------------------------------- */
@@ -46,12 +47,28 @@ about_packet(int reason)
 }
 
 static void
-refuse(struct uplink *u, uint64_t sequence, int reason, const char *text)
+refuse(struct uplink *u, const struct sent *sent, int reason, const char *text)
 {
-	log_warning(LOG_UPSTREAM, "the broker does not take a stored message; it is dropped",
-	            log_int("sequence", (int64_t)sequence), log_int("reason", reason),
-	            log_str("text", text != NULL ? text : mqtt_reason_text((uint8_t)reason)));
-	spool_refused(u->spool, sequence, (uint8_t)reason);
+	refusal_note(u, sent->text, sent->text + strlen(sent->text) + 1, reason, text);
+	spool_refused(u->spool, sent->sequence, (uint8_t)reason);
+}
+
+static struct sent *
+sent_of(const struct spool_message *m)
+{
+	struct sent *sent = calloc(1, sizeof *sent + m->identity.len + m->topic.len + 2);
+
+	if (sent != NULL) {
+		sent->kind = SENT_SPOOL;
+		sent->sequence = m->sequence;
+		if (m->identity.len > 0) {
+			memcpy(sent->text, m->identity.ptr, m->identity.len);
+		}
+		if (m->topic.len > 0) {
+			memcpy(sent->text + m->identity.len + 1, m->topic.ptr, m->topic.len);
+		}
+	}
+	return sent;
 }
 
 /* Seconds that are left of its Message Expiry Interval, at least one. */
@@ -63,8 +80,8 @@ expiry_left(const struct spool_message *m)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	passed = (WALL_MS(now) - m->received) / 1000;
-	if (passed <= 0) {
-		return m->expiry;
+	if (passed <= 0 || m->received < CLOCK_IS_SET) {
+		return m->expiry; /* nobody knows how old it is */
 	}
 	return passed < m->expiry ? m->expiry - (uint32_t)passed : 1;
 }
@@ -165,27 +182,24 @@ reason_of(int rc)
 static void
 send_one(struct uplink *u, const struct spool_message *m)
 {
-	struct sent *sent = calloc(1, sizeof *sent);
-	char *topic = text_of(m->topic);
+	struct sent *sent = sent_of(m);
 	mosquitto_property *properties = NULL;
-	int rc = sent != NULL && topic != NULL ? properties_of(m, &properties) : MOSQ_ERR_NOMEM;
+	int rc = sent != NULL ? properties_of(m, &properties) : MOSQ_ERR_NOMEM;
 
 	if (rc == MOSQ_ERR_SUCCESS) {
-		sent->kind = SENT_SPOOL;
-		sent->sequence = m->sequence;
-		rc = sent_publish(u, sent, topic, m->payload, m->retain, properties);
+		rc = sent_publish(u, sent, sent->text + m->identity.len + 1, m->payload,
+		                  m->retain, properties);
 	}
 	mosquitto_property_free_all(&properties);
-	free(topic);
 	if (rc == MOSQ_ERR_SUCCESS) {
 		u->drain.waiting++;
 		u->drain.sent_at = loop_now(u->loop);
 	} else {
-		free(sent);
 		if (reason_of(rc) != 0) {
-			refuse(u, m->sequence, reason_of(rc), mosquitto_strerror(rc));
+			refuse(u, sent, reason_of(rc), mosquitto_strerror(rc));
 			rc = MOSQ_ERR_SUCCESS;
 		}
+		free(sent);
 	}
 	session_settle(u, rc);
 }
@@ -329,7 +343,7 @@ drain_acked(struct uplink *u, const struct sent *sent, int reason)
 	} else if (may_wait(d, sent->sequence, reason)) {
 		d->later = true;
 	} else {
-		refuse(u, sent->sequence, reason, NULL);
+		refuse(u, sent, reason, NULL);
 	}
 	if (d->later && d->waiting == 0) {
 		d->later = false;
@@ -371,7 +385,7 @@ look_for_poison(struct uplink *u, const struct session_link *link, const struct 
 		d->ends++;
 	}
 	if (alone && d->ends >= (told ? ENDS_WITH_REASON : ENDS_WITHOUT)) {
-		refuse(u, first->sequence, told ? link->reason : MQTT_UNSPECIFIED_ERROR,
+		refuse(u, first, told ? link->reason : MQTT_UNSPECIFIED_ERROR,
 		       "the broker ends the connection whenever it is sent");
 		d->suspect = 0;
 		d->ends = 0;

@@ -55,8 +55,10 @@ sweep_pump(struct uplink *u)
 		return;
 	}
 	if (s->phase == SWEEP_OVER) {
-		s->phase = s->strangers > 0 ? SWEEP_DUE : SWEEP_IDLE;
+		/* What the broker does not let us correct would be found for ever. */
+		s->phase = s->strangers > 0 && !u->presence.denied ? SWEEP_DUE : SWEEP_IDLE;
 		rc = mosquitto_unsubscribe_v5(u->link->mosq, NULL, filter, NULL);
+		watch_again(u, filter);
 	} else {
 		/*
 		 * What we publish ourselves comes back without its retain flag

@@ -23,6 +23,17 @@ static const struct {
 };
 #define FIGURES (sizeof figures / sizeof figures[0])
 
+bool
+sys_is_figure(const char *filter)
+{
+	for (size_t i = 0; i < FIGURES; i++) {
+		if (strcmp(filter, figures[i].topic) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 sys_pump(struct uplink *u)
 {

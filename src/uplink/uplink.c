@@ -13,6 +13,7 @@
 
 #define FAREWELL_MS 2000
 #define STEADY_MS 10000 /* a connection that lasted so long was no failure */
+#define BRIEF_MOST 3    /* shorter ones in a row: somebody else has our name */
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
@@ -336,6 +337,23 @@ finish_close(struct uplink *u)
 	uplink_handle_gone(u);
 }
 
+/* Why it ended, and what to do. */
+static void
+tell_end(struct uplink *u, const struct session_link *link)
+{
+	if (link->reason == MQTT_NOT_AUTHORIZED || link->reason == MQTT_BAD_USER_NAME_OR_PASSWORD) {
+		trouble(u, end_text(link),
+		        "let the user of uplink.username in, with upstream.password if there is "
+		        "one, and let it write to uplink.status_topic, since that is its will");
+	} else if (link->reason == MQTT_SESSION_TAKEN_OVER || u->info.brief >= BRIEF_MOST) {
+		trouble(u, end_text(link),
+		        "is another gateway running with the same uplink.client_id? give each its "
+		        "own gateway.name; else look into the broker's log");
+	} else {
+		uplink_trouble(u, end_text(link));
+	}
+}
+
 /* The connection is torn down; link is as good as gone. */
 void
 uplink_ended(struct uplink *u, const struct session_link *link)
@@ -362,16 +380,13 @@ uplink_ended(struct uplink *u, const struct session_link *link)
 		try_at_once(u);
 		return;
 	}
-	if (link->reason == MQTT_NOT_AUTHORIZED || link->reason == MQTT_BAD_USER_NAME_OR_PASSWORD) {
-		trouble(u, end_text(link),
-		        "let the user of uplink.username in, with upstream.password if there is "
-		        "one, and let it write to uplink.status_topic, since that is its will");
-	} else {
-		uplink_trouble(u, end_text(link));
-	}
 	if (link->connected && loop_now(u->loop) - link->begun >= STEADY_MS) {
 		u->attempts = 0;
+		u->info.brief = 0;
+	} else if (link->connected) {
+		u->info.brief++;
 	}
+	tell_end(u, link);
 	try_later(u);
 }
 
@@ -512,4 +527,7 @@ uplink_info(const struct uplink *u, struct uplink_info *out)
 {
 	*out = u->info;
 	out->inflight = u->drain.waiting;
+	if (session_up(u) && loop_now(u->loop) - u->link->begun >= STEADY_MS) {
+		out->brief = 0;
+	}
 }

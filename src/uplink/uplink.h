@@ -82,6 +82,7 @@ struct uplink_info {
 	const char *last_error; /* static; "" none */
 	unsigned inflight;      /* drained messages the broker owes an acknowledgement for */
 	uint64_t drained, published, connects;
+	unsigned brief;         /* connections in a row that ended within seconds of CONNACK */
 	unsigned round_trip;    /* of the last sign of life, microseconds; 0 unknown */
 	/* of $SYS, text as the broker gave it; "" unknown */
 	char version[64], uptime[32], clients_connected[24], clients_total[24];

@@ -11,6 +11,7 @@
  *   presence.c  who is here, and the gateway's own status
  *   sweep.c     retained "online" of devices that are not here
  *   drain.c     the spool's messages on their way out
+ *   refusal.c   those that the broker does not take, told once
  *   watch.c     subscriptions, and who gets what comes
  *   sys.c       the broker's own figures
  */
@@ -68,6 +69,24 @@ struct sent {
 	uint64_t sequence;          /* of the spool */
 	struct presence_entry *who; /* of presence */
 	bool online;
+	char text[]; /* of the spool: identity, NUL, topic, NUL */
+};
+
+/* ---- what the broker refused (refusal.c) --------------------------------------- */
+
+#define REFUSALS 64
+
+struct refusal {
+	uint64_t key;        /* device and reason; a stranger with the same shares the episode */
+	uint64_t count;      /* 0: the place is free */
+	uint64_t last, said; /* loop_now() */
+};
+
+struct refusals {
+	struct refusal slot[REFUSALS];
+	uint64_t minute;     /* when the one under way began */
+	unsigned lines;      /* asked for in it */
+	uint64_t unsaid;     /* refusals since the last line */
 };
 
 /* ---- presence ------------------------------------------------------------------ */
@@ -194,6 +213,7 @@ struct uplink {
 	struct presence presence;
 	struct sweep sweep;
 	struct drain drain;
+	struct refusals refusals;
 	struct list subscriptions, watches;
 	uint32_t last_id;
 	bool sys_asked;
@@ -292,6 +312,10 @@ void drain_acked(struct uplink *uplink, const struct sent *sent, int reason);
 void drain_lost(struct uplink *uplink, const struct session_link *link);
 void drain_close(struct uplink *uplink);
 
+/* refusal.c */
+void refusal_note(struct uplink *uplink, const char *identity, const char *topic, int reason,
+                  const char *text);
+
 /* watch.c */
 #define SYS_ID 1u
 #define SWEEP_ID 2u
@@ -300,12 +324,15 @@ int watch_subscribe(struct uplink *uplink, const char *filter, int qos, int opti
                     int *mid) MUST_CHECK;
 void watch_pump(struct uplink *uplink);
 void watch_lost(struct uplink *uplink);
+/* Somebody has ended the subscription to that filter: who watches it asks again. */
+void watch_again(struct uplink *uplink, const char *filter);
 void watch_message(struct uplink *uplink, const struct mosquitto_message *message,
                    const mosquitto_property *properties);
 void watch_free(struct uplink *uplink);
 
 /* sys.c */
 void sys_pump(struct uplink *uplink);
+bool sys_is_figure(const char *filter);
 void sys_message(struct uplink *uplink, struct span topic, struct span payload);
 
 #endif

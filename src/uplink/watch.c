@@ -97,6 +97,8 @@ subscription_pump(struct uplink *u, struct subscription *s)
 	} else {
 		if (s->asked) {
 			rc = mosquitto_unsubscribe_v5(u->link->mosq, NULL, s->filter, NULL);
+			/* There is one subscription per filter: it may have been ours too. */
+			u->sys_asked = u->sys_asked && !sys_is_figure(s->filter);
 		}
 		subscription_free(s);
 	}
@@ -110,6 +112,20 @@ watch_pump(struct uplink *u)
 
 	while (session_up(u) && (s = next_due(u)) != NULL) {
 		subscription_pump(u, s);
+	}
+}
+
+void
+watch_again(struct uplink *u, const char *filter)
+{
+	struct list *at, *after;
+
+	list_each(at, after, &u->subscriptions) {
+		struct subscription *s = subscription_of(at);
+
+		if (strcmp(s->filter, filter) == 0) {
+			s->asked = false;
+		}
 	}
 }
 
@@ -215,9 +231,7 @@ hand_out(struct uplink *u, const struct mosquitto_message *m, uint32_t id)
 	struct span payload = span_of(m->payload, (size_t)m->payloadlen);
 	struct list *at, *after;
 
-	if (id == 0 || id == SYS_ID) {
-		sys_message(u, topic, payload);
-	}
+	sys_message(u, topic, payload); /* a watch of that topic has taken its subscription over */
 	if (id == 0 || id == SWEEP_ID) {
 		sweep_message(u, topic, payload, m->retain);
 	}

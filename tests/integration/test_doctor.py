@@ -15,6 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from lib import certs
 from lib.broker import free_port
+from lib.wait import until
+from lib.wire import V5
 
 DAY = datetime.timedelta(days=1)
 
@@ -72,12 +74,60 @@ def test_healthy(gateway):
     assert "faults 0" in out and "accepts a device's identity" in out
 
 
+def test_own_session(gateway):
+    gw = gateway()
+    until(lambda: doctor(gw, "broker.session")[0] == {"broker.session": "ok"}, "the session")
+    gw.broker.stop()
+    # One cause, one fault: that of broker.connection.
+    until(lambda: doctor(gw, "broker.session")[0] == {"broker.session": "skipped"}, "its end")
+    assert "the broker is away" in sentence(gw, "broker.session", "skipped")
+
+
+def test_another_with_our_name(gateway):
+    """Whoever connects with uplink.client_id takes the session of the gateway."""
+    gw = gateway(conf={"upstream": {"retry_min": "10ms", "retry_max": "50ms"}})
+
+    def told():
+        with gw.broker.client(client_id="gateway-gw", version=V5):
+            pass
+        rows = doctor(gw, "broker.session")[1]
+        return rows[0]["status"] == "fault" and "in a row within seconds" in rows[0]["sentence"]
+
+    until(told, "the other one to be suspected")
+    assert "is another gateway running" in gw.text()
+
+
+def test_refused_by_the_broker(gateway):
+    """What is stored and then denied: the reason is in `spool`, in the log, and the doctor knows."""
+    rule = {"device": "Home", "broker": "home/${identity}/telemetry", "delivery": "store"}
+    gw = gateway(conf={"maps": ({"name": "all", "publish": (rule,)},)},
+                 broker={"acl": "pattern readwrite home/%u/#\n"
+                                "user mqtt-gateway\ntopic readwrite gateway/#\n",
+                         "options": ["max_queued_messages 1000"]})
+    device = gw.enroll()
+    with gw.client(device) as c:
+        for _ in range(3):
+            c.publish("Home", "x", 1)
+    until(lambda: gw.ctl("spool", output="json")["refused_broker"] == 3, "the refusals")
+    spool = gw.ctl("spool", output="json")
+    assert spool["refused_reasons"] == [{"code": 0x87, "reason": "not authorized", "count": 3}]
+    table = gw.ctl("spool").out
+    assert "THE BROKER SAYS" in table and "not authorized" in table
+    lines = [line for line in gw.text().splitlines() if "does not take stored" in line]
+    assert len(lines) == 1
+    assert device.name in lines[0] and "home/%s/telemetry" % device.name in lines[0]
+    assert "remedy=" in lines[0] and "not authorized" in lines[0]
+    assert "has refused 3 stored messages" in sentence(gw, "spool.depth", "warning")
+    status = gw.ctl("status").out
+    assert "stored now" in status and "refused" in status
+
+
 def test_clean_goodbye(gateway):
     gw = gateway()
     doctor(gw, "broker")
-    log = gw.broker.text()
-    assert "New client connected" in log and "as doctor-" in log
-    assert "Received DISCONNECT from doctor-" in log
+    # The broker reads it when it gets to it.
+    until(lambda: "Received DISCONNECT from doctor-" in gw.broker.text(), "the goodbye")
+    assert "as doctor-" in gw.broker.text()
 
 
 def test_daemon_down(gateway):

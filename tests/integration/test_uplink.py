@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from lib import process, wire
+from lib import config, process, wire
+from lib.broker import free_port
 from lib.gateway import GATEWAYCTL, SANITIZER_ENV
 from lib.wait import until
 from lib.wire import V5
@@ -213,9 +214,7 @@ def test_figures_of_the_broker(gateway):
 
 
 def test_metrics(gateway):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     gw = up(gateway, conf={"metrics": {"address": "127.0.0.1", "port": port},
                            "upstream": {"response_timeout": RESPONSE}})
 
@@ -330,6 +329,10 @@ def test_password(gateway):
     until(lambda: "not authorized" in session(gw)["last_error"], "the refusal")
     assert not session(gw)["connected"]
     assert broker_is(gw, "up")  # for devices: it answers
+    found = json.loads(gw.ctl("doctor", "broker.session", "-o", "json", status=1).out)
+    assert found["checks"][0]["status"] == "fault"
+    assert "not authorized" in found["checks"][0]["sentence"]
+    assert "upstream.password" in found["checks"][0]["remedy"]
     gw.write_conf(upstream={"password": "secret"})
     gw.ctl("reload")
     connected(gw)
@@ -348,6 +351,26 @@ def test_without_the_right_to_write(gateway):
             c.publish("Home", "x", 1)
     until(lambda: "refused the presence of a device" in gw.text(), "the log")
     assert session(gw)["connected"]
+
+
+def test_stale_presence_that_may_not_be_corrected(gateway):
+    """Denied by the ACL: it is not tried for ever."""
+    gw = gateway(conf=dict(ON, upstream={"response_timeout": RESPONSE}), start=False,
+                 broker={"acl": "user admin\ntopic readwrite #\nuser mqtt-gateway\n"
+                                "topic write gateway/+/status\ntopic read gateway/#\n",
+                         "options": ["max_queued_messages 1000"]})
+    with gw.broker.client(version=V5, username="admin") as c:
+        c.publish("gateway/gw/devices/old/presence", "online", 1, retain=True)
+    gw.start()
+    until(lambda: "refused the presence of a device" in gw.text(), "the log")
+
+    def count(what):
+        return gw.broker.text().count(what)
+
+    # A round ends with a sign of life.
+    before = count("gateway/are-you-there")
+    until(lambda: count("gateway/are-you-there") >= before + 5, "signs of life")
+    assert count("1 gateway/gw/devices/+/presence") + count("0 gateway/gw/devices/+/presence") <= 3
 
 
 def test_without_the_right_to_its_will(gateway):
@@ -487,6 +510,41 @@ def test_watch_for_people(gateway):
         until(again, "the watch to be subscribed again")
     two.process.send(signal.SIGINT)
     assert two.process.wait() == 0
+
+
+def test_watch_of_what_the_gateway_reads_itself(gateway):
+    """The broker has one subscription per filter: the watch takes it, and must not end it."""
+    rules = (config.rule("uptime", "$SYS/broker/uptime"),
+             config.rule("others/+", "gateway/gw/devices/+/presence"))
+    gw = up(gateway, conf={"maps": ({**config.MAPS[0], "subscribe": rules},)})
+    device = gw.enroll()
+
+    def uptime():
+        return gw.status()["broker"]["figures"]["uptime"]
+
+    def goes_on():
+        before = until(uptime, "the figure")
+        until(lambda: uptime() not in ("", before), "the next figure")
+
+    watch = Watch(gw, device.name, "-o", "json")
+    goes_on()
+    until(lambda: any("$SYS/broker/uptime" in line for line in watch.lines()), "the figure")
+    # The round for stale presence, after the connect, has the filter of the second rule.
+    gw.broker.stop()
+    until(lambda: not session(gw)["connected"], "the loss to be seen")
+    gw.broker.start()
+    connected(gw)
+
+    def seen():
+        with gw.client(device):
+            pass
+        return any("others/" + device.name in line for line in watch.lines())
+
+    goes_on()
+    until(seen, "the watch to see presence")
+    watch.process.send(signal.SIGINT)
+    assert watch.process.wait() == 0
+    goes_on()
 
 
 def test_watch_that_cannot_be(gateway):

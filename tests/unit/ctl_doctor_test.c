@@ -767,6 +767,45 @@ dead_socket(void)
 	close(fd);
 }
 
+static void
+open_spool(void)
+{
+	write_text("state/spool.db", "");
+	assert_int_equal(chmod(in("state/spool.db"), 0640), 0);
+}
+
+static void
+own_spool(void)
+{
+	write_text("state/spool.db", "");
+	assert_int_equal(chmod(in("state/spool.db"), 0600), 0);
+}
+
+static void
+spool_is_a_link(void)
+{
+	assert_int_equal(symlink("elsewhere", in("state/spool.db")), 0);
+}
+
+static void
+large_spool(void)
+{
+	write_conf("spool = { size = \"1024GiB\"; };");
+}
+
+static void
+small_spool(void)
+{
+	write_conf("spool = { size = \"1MiB\"; };");
+}
+
+static void
+damaged_spool(void)
+{
+	write_text("state/spool.db.damaged-1", "");
+	write_text("state/spool.db.damaged-1-wal", "");
+}
+
 static const struct row {
 	void (*make)(void);
 	const char *only, *id, *status, *words;
@@ -797,6 +836,16 @@ static const struct row {
 	{ no_register, "files", "files.register", "fault", "register.db" },
 	{ no_register, "devices", "devices.admission", "skipped", "cannot be opened" },
 	{ broken_register, "files", "files.register", "fault", "register.db" },
+	{ nothing, "files", "files.spool", "skipped", "appears when gatewayd starts" },
+	{ own_spool, "files", "files.spool", "ok", "0600" },
+	{ open_spool, "files", "files.spool", "fault", "Others can read" },
+	{ spool_is_a_link, "files", "files.spool", "fault", "no plain file" },
+	{ small_spool, "spool", "spool.space", "ok", "for at most 1.0 MiB" },
+	{ large_spool, "spool", "spool.space", "warning", "spool.size" },
+	{ nothing, "spool", "spool.damaged", "ok", "None" },
+	{ damaged_spool, "spool", "spool.damaged", "warning", "in it: spool.db.damaged-1 in" },
+	{ nothing, "spool", "spool.depth", "skipped", "does not answer" },
+	{ nothing, "broker.session", "broker.session", "skipped", "does not answer" },
 	{ old_clock, "clock", "clock.time", "fault", "cannot be" },
 	{ enrolled_tomorrow, "clock", "clock.time", "fault", "pump1 was enrolled" },
 	{ nothing, "devices", "devices.admission", "warning", "No device is enrolled" },
@@ -852,6 +901,7 @@ files_of_others_are_found(void **state)
 		{ "state/pki", 0, 0700, "files", "files.pki", "fault", "cannot look into" },
 		{ "state/register.db", 0, 0640, "files", "files.register", "fault",
 		  "cannot write" },
+		{ "state/spool.db", 0, 0600, "files", "files.spool", "fault", "cannot write" },
 		{ "state", 65534, 0550, "files", "files.state", "fault", "cannot write into" },
 	};
 
@@ -862,6 +912,8 @@ files_of_others_are_found(void **state)
 		assert_int_equal(set_up(state), 0);
 		assert_int_equal(chown(in("state"), 65534, 65534), 0);
 		assert_int_equal(chown(in("state/register.db"), 65534, 65534), 0);
+		own_spool();
+		assert_int_equal(chown(in("state/spool.db"), 65534, 65534), 0);
 		assert_int_equal(chown(in("state/pki"), 0, 65534), 0);
 		assert_int_equal(chown(in("state/pki/gateway.key"), 0, 65534), 0);
 		expect(files[i].only, files[i].id, "ok", "");

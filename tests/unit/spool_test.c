@@ -753,7 +753,7 @@ what_is_no_spool_is_refused(void **state)
 	bench_close(&b);
 	memset(noise, 'n', sizeof noise);
 	write_file(noise, sizeof noise);
-	refuse_expect(ERR_DATABASE, "no spool");
+	refuse_expect(ERR_MALFORMED, "no spool");
 	unlink(b.file);
 	run_sql("CREATE TABLE other (x)");
 	refuse_expect(ERR_DATABASE, "another program");
@@ -781,7 +781,29 @@ a_damaged_file_is_refused(void **state)
 		assert_int_equal(pwrite(fd, "damaged damaged damaged", 23, at), 23);
 	}
 	close(fd);
-	refuse_expect(ERR_DATABASE, "damaged");
+	refuse_expect(ERR_MALFORMED, "damaged");
+}
+
+/* With its WAL, which a new file beside it would take for its own. */
+static void
+a_damaged_file_is_set_aside_whole(void **state)
+{
+	char wal[sizeof b.file + 8], aside[256], aside_wal[sizeof aside + 8], none[8];
+
+	(void)state;
+	bench_close(&b);
+	snprintf(wal, sizeof wal, "%s-wal", b.file);
+	assert_int_equal(link(b.file, wal), 0);
+	assert_int_equal(spool_set_aside(b.file, none, sizeof none), -ENAMETOOLONG);
+	assert_int_equal(access(b.file, F_OK), 0);
+	assert_int_equal(spool_set_aside(b.file, aside, sizeof aside), 0);
+	assert_int_equal(access(b.file, F_OK), -1);
+	assert_int_equal(access(wal, F_OK), -1);
+	snprintf(aside_wal, sizeof aside_wal, "%s-wal", aside);
+	assert_int_equal(unlink(aside_wal), 0);
+	assert_int_equal(unlink(aside), 0);
+	assert_int_equal(spool_set_aside(b.file, aside, sizeof aside), -ENOENT);
+	bench_open(&b);
 }
 
 static void
@@ -843,6 +865,7 @@ main(void)
 		TEST(the_file_is_for_its_user_only),
 		TEST(what_is_no_spool_is_refused),
 		TEST(a_damaged_file_is_refused),
+		TEST(a_damaged_file_is_set_aside_whole),
 		TEST(a_folder_that_is_not_there_is_told),
 		TEST(an_old_layout_is_brought_up),
 	};
