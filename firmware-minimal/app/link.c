@@ -176,6 +176,11 @@ failed_tls(void)
 		return failed(REPORT_LINK_LOST, "the gateway closed the connection", false);
 	}
 	log_line("TLS error %u", error);
+	/* Before the handshake is done, silence is an answer; afterwards it is just an end. */
+	if (net.state > STATE_HANDSHAKE &&
+	    tls_error_report(error) == REPORT_TLS + TLS_REPORT_CLOSED) {
+		return failed(REPORT_LINK_LOST, "the gateway vanished", false);
+	}
 	return failed((enum report)tls_error_report(error), tls_error_text(error), false);
 }
 
