@@ -50,10 +50,8 @@ adc_reset(struct soc *soc)
 void
 adc_log_row(uint32_t out[2])
 {
-	out[0] = 25u | 0u << 8 | 85u << 12 | 0u << 20;
-	out[1] = 0u | 0u << 8;
-	out[0] |= 0u << 24;
-	out[1] |= (uint32_t)CODE_25C << 8 | (uint32_t)CODE_85C << 20;
+	out[0] = 25u | 85u << 12;
+	out[1] = (uint32_t)CODE_25C << 8 | (uint32_t)CODE_85C << 20;
 }
 
 static uint16_t

@@ -432,9 +432,14 @@ static void
 catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t ending;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &ending, NULL); /* the parent of several boards held them back */
 }
 
 int

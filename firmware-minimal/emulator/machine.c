@@ -37,7 +37,6 @@ struct machine {
 	uint32_t branches[16];
 	unsigned branch_count;
 	uint32_t lines[CACHE_LINES];
-	unsigned line_next;
 	bool check_sp, primask, jumping, flash_dirty, in_hook;
 	uint32_t jump_to, dirty_at;
 	unsigned active[NESTING], depth;
@@ -154,14 +153,18 @@ machine_stop(struct machine *m, enum machine_end why)
 	}
 }
 
-/* Go on somewhere else than at the next instruction; this one is not executed. */
+/*
+ * Go on somewhere else than at the next instruction; this one is not executed.
+ * Writing the PC inside a hook is enough for Unicorn 2, and much cheaper than
+ * a stop; on_code() sees to it when it was not.
+ */
 static void
 jump(struct machine *m, uint32_t to)
 {
 	m->jumping = true;
 	m->jump_to = to;
 	m->next = to;
-	uc_emu_stop(m->uc);
+	set(m, 15, to | 1);
 }
 
 static void
@@ -445,6 +448,7 @@ static void
 wait_for_interrupt(struct machine *m, uint32_t pc)
 {
 	uint64_t began = *m->cycles;
+	unsigned number;
 
 	if (soc_sleep_deep(m->soc)) {
 		world_violation(m->world, "WFI with SCR.SLEEPDEEP: standby is not for a network client");
@@ -476,7 +480,12 @@ wait_for_interrupt(struct machine *m, uint32_t pc)
 	}
 	m->figures.slept += *m->cycles - began;
 	m->event = 0;
-	jump(m, pc + 2);
+	number = soc_exception(m->soc, current_priority(m), m->primask);
+	if (number != 0 && m->end == MACHINE_RUNNING) {
+		enter(m, number, pc + 2);
+	} else {
+		jump(m, pc + 2);
+	}
 }
 
 /* ---- instructions ---- */
@@ -545,7 +554,7 @@ move_from_special(struct machine *m, uint32_t pc, uint16_t second)
 		return; /* Unicorn's are right */
 	}
 	uc_reg_read(m->uc, UC_ARM_REG_APSR, &apsr);
-	set(m, rd, (special <= 3 && special != 2 + 3 ? apsr & 0xF0000000 : 0) |
+	set(m, rd, (special <= 3 ? apsr & 0xF0000000 : 0) |
 	           ((special & 1) != 0 && m->depth > 0 ? m->active[m->depth - 1] : 0));
 	jump(m, pc + 4);
 }
@@ -587,19 +596,19 @@ special(struct machine *m, uint32_t pc, const struct thumb *t)
 	}
 }
 
-/* The read cache of the flash: 8 lines of 8 bytes; a miss costs the wait states. */
+/*
+ * The read cache of the flash, 8 lines of 8 bytes (samd21 6.2), as if each
+ * line had one place: a miss costs the wait state.
+ */
 static void
 fetch(struct machine *m, uint32_t address)
 {
 	uint32_t line = address >> 3;
 
-	for (unsigned i = 0; i < CACHE_LINES; i++) {
-		if (m->lines[i] == line) {
-			return;
-		}
+	if (m->lines[line % CACHE_LINES] != line) {
+		m->lines[line % CACHE_LINES] = line;
+		*m->cycles += m->hertz > 24000000 ? 1 : 0;
 	}
-	m->lines[m->line_next++ % CACHE_LINES] = line;
-	*m->cycles += m->hertz > 24000000 ? 1 : 0;
 }
 
 static void
@@ -630,9 +639,7 @@ instruction(struct machine *m, uint32_t pc)
 		return;
 	}
 	m->next = pc + t->size;
-	if (pc >> 3 != m->lines[(m->line_next - 1) % CACHE_LINES]) {
-		fetch(m, pc);
-	}
+	fetch(m, pc);
 	*m->cycles += t->cycles;
 	if (t->kind > THUMB_PLAIN && t->kind != THUMB_BRANCH) {
 		special(m, pc, t);
@@ -647,10 +654,11 @@ on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 
 	(void)uc;
 	(void)size;
-	if (m->jumping || m->end != MACHINE_RUNNING) {
+	if ((m->jumping && pc != m->jump_to) || m->end != MACHINE_RUNNING) {
 		uc_emu_stop(m->uc);
 		return;
 	}
+	m->jumping = false;
 	m->in_hook = true;
 	m->pc = pc;
 	if (pc < SOC_IMAGE_BASE || pc >= FLASH_END) {
@@ -771,7 +779,8 @@ on_unmapped(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t
 	if (m->end == MACHINE_RUNNING) {
 		m->in_hook = true;
 		if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT) {
-			world_violation(m->world, "HardFault: jump to 0x%08X", (uint32_t)address);
+			world_violation(m->world, "HardFault: jump to 0x%08X, outside the image",
+			                (uint32_t)address);
 		} else {
 			world_violation(m->world, "HardFault: %s of %d bits at 0x%08X, where there is nothing",
 			                type == UC_MEM_READ_UNMAPPED ? "read" : "write", size * 8,
@@ -800,7 +809,8 @@ static bool
 map_memory(struct machine *m)
 {
 	bool ok = uc_mem_map_ptr(m->uc, 0, SOC_FLASH_SIZE, UC_PROT_ALL, m->flash) == UC_ERR_OK &&
-	          uc_mem_map_ptr(m->uc, SOC_RAM_BASE, SOC_RAM_SIZE, UC_PROT_ALL, m->ram) == UC_ERR_OK;
+	          uc_mem_map_ptr(m->uc, SOC_RAM_BASE, SOC_RAM_SIZE, UC_PROT_READ | UC_PROT_WRITE,
+	                         m->ram) == UC_ERR_OK;
 
 	for (unsigned w = 0; w < WINDOWS; w++) {
 		m->window[w] = aligned_alloc(4096, windows[w].size);

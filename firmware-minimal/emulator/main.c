@@ -41,9 +41,15 @@ int
 emulator_run_all(const struct options *options)
 {
 	struct sigaction action = { .sa_handler = pass_on };
+	sigset_t ending;
 	int worst = EXIT_DONE;
 	int status;
 
+	/* Held back until each board has its own handlers, and the list is complete. */
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ending, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	for (unsigned i = 0; i < options->instances; i++) {
@@ -60,6 +66,7 @@ emulator_run_all(const struct options *options)
 		children[child_count] = pid;
 		child_count = child_count + 1;
 	}
+	sigprocmask(SIG_UNBLOCK, &ending, NULL);
 	if (worst != EXIT_DONE) {
 		pass_on(SIGTERM);
 	}

@@ -32,7 +32,7 @@ enum soc_reset {
 struct soc_config {
 	struct world *world;
 	struct fault_set *faults;
-	uint8_t *flash;               /* SOC_FLASH_SIZE bytes; every change goes through commit */
+	uint8_t *flash;               /* SOC_FLASH_SIZE bytes, of the caller */
 	/* A row or page of the flash has changed (for the processor's copy). May be NULL. */
 	void (*flash_changed)(void *owner, uint32_t address, uint32_t size);
 	struct winc_model *winc;      /* NULL: not fitted */

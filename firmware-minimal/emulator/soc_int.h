@@ -26,7 +26,6 @@ struct sysctrl {
 	uint32_t inten, osc8m, osc32k, dfllval, dfllmul, bod33, vreg, vref;
 	uint16_t xosc32k, dfllctrl;
 	uint64_t xosc32k_ready, dfll_busy, dfll_locked; /* world times */
-	bool dfll_read; /* DFLLSYNC.READREQ was written */
 	uint32_t intflag;
 };
 
@@ -90,7 +89,6 @@ struct eic {
 struct wdt {
 	uint8_t ctrl, config, ewctrl, inten, flag;
 	uint64_t started, busy;
-	bool reset_seen;
 };
 
 struct rtc {
@@ -116,7 +114,7 @@ struct adc {
 	uint16_t ctrlb, result, gaincorr, offsetcorr, winlt, winut, calib;
 	uint32_t inputctrl;
 	uint64_t busy, done;
-	bool converting, first_after_change;
+	bool converting;
 };
 
 struct soc {

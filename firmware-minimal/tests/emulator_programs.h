@@ -321,5 +321,57 @@ static const uint16_t p_phase[] = {
 	0x0040, 0x2000, /* .word 0x20000040 */
 	0x03E8, 0x0000, /* .word 0x000003e8 */
 };
+/* Says "ok" and a line end on the console again and again, at 62500 baud from the 1 MHz clock. */
+static const uint16_t p_speaks[] = {
+	0x4814, /* ldr r0, [pc, #80] */
+	0x4915, /* ldr r1, [pc, #84] */
+	0x6001, /* str r1, [r0, #0] */
+	0x4815, /* ldr r0, [pc, #84] */
+	0x4915, /* ldr r1, [pc, #84] */
+	0x8041, /* strh r1, [r0, #2] */
+	0x7841, /* ldrb r1, [r0, #1] */
+	0x2900, /* cmp r1, #0 */
+	0xD1FC, /* bne.n c */
+	0x4814, /* ldr r0, [pc, #80] */
+	0x2233, /* movs r2, #51 */
+	0x233B, /* movs r3, #59 */
+	0x54C2, /* strb r2, [r0, r3] */
+	0x2201, /* movs r2, #1 */
+	0x2356, /* movs r3, #86 */
+	0x54C2, /* strb r2, [r0, r3] */
+	0x4811, /* ldr r0, [pc, #68] */
+	0x4912, /* ldr r1, [pc, #72] */
+	0x6001, /* str r1, [r0, #0] */
+	0x4A12, /* ldr r2, [pc, #72] */
+	0x6042, /* str r2, [r0, #4] */
+	0x69C2, /* ldr r2, [r0, #28] */
+	0x2A00, /* cmp r2, #0 */
+	0xD1FC, /* bne.n 2a */
+	0x3102, /* adds r1, #2 */
+	0x6001, /* str r1, [r0, #0] */
+	0x69C2, /* ldr r2, [r0, #28] */
+	0x2A00, /* cmp r2, #0 */
+	0xD1FC, /* bne.n 34 */
+	0x2301, /* movs r3, #1 */
+	0xA404, /* add r4, pc, #16 */
+	0x7822, /* ldrb r2, [r4, #0] */
+	0x2A00, /* cmp r2, #0 */
+	0xD0FB, /* beq.n 3c */
+	0x7E01, /* ldrb r1, [r0, #24] */
+	0x4219, /* tst r1, r3 */
+	0xD0FC, /* beq.n 44 */
+	0x8502, /* strh r2, [r0, #40] */
+	0x3401, /* adds r4, #1 */
+	0xE7F6, /* b.n 3e */
+	0x6B6F, 0x000A, /* .word 0x000a6b6f */
+	0x0420, 0x4000, /* .word 0x40000420 */
+	0x0080, 0x0001, /* .word 0x00010080 */
+	0x0C00, 0x4000, /* .word 0x40000c00 */
+	0x4019, 0x0000, /* .word 0x00004019 */
+	0x4480, 0x4100, /* .word 0x41004480 */
+	0x1C00, 0x4200, /* .word 0x42001c00 */
+	0x0004, 0x4031, /* .word 0x40310004 */
+	0x0000, 0x0003, /* .word 0x00030000 */
+};
 
 #endif
