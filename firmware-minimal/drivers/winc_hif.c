@@ -38,6 +38,7 @@ enum {
 static struct {
 	uint32_t looked_ms, heard_ms;
 	bool held;
+	bool owes; /* a packet was taken and not given back, as far as we know */
 	uint8_t bad, no_grants;
 	struct starving {
 		uint8_t count; /* of refusals in a row; of the pools for requests and for data */
@@ -50,13 +51,15 @@ winc_hif_reset(bool lives_on)
 {
 	uint32_t value;
 	enum winc_status status = WINC_OK;
+	bool owes = hif.owes && lives_on;
 
 	memset(&hif, 0, sizeof hif);
 	hif.heard_ms = time_ms();
 	hif.looked_ms = hif.heard_ms - LOOK_MS;
-	if (lives_on) {
+	if (owes) {
 		status = winc_read_register(REG_RX_CTRL, &value);
-		if (status == WINC_OK && (value & RX_PENDING) == 0 && value >> 2 != 0) {
+		/* Pending, done or gone: it was given back after all, and must not be twice. */
+		if (status == WINC_OK && (value & (RX_PENDING | RX_DONE)) == 0 && value != 0) {
 			status = winc_hif_release();
 		}
 	}
@@ -82,7 +85,7 @@ wait_grant(uint32_t *address)
 			return status;
 		}
 		if (n == GRANT_POLLS + GRANT_PAUSED) {
-			/* Not one answer in half a second, again and again: not a lack of buffers. */
+			/* No answer in half a second, again and again: not a lack of buffers. */
 			hif.no_grants++;
 			return hif.no_grants < NO_GRANTS ? WINC_AGAIN : WINC_FIRMWARE;
 		}
@@ -235,6 +238,7 @@ winc_hif_release(void)
 			status = WINC_BUS;
 		}
 	}
+	hif.owes = status != WINC_OK;
 	return status == WINC_OK ? WINC_OK : winc_fail(status);
 }
 
@@ -324,6 +328,7 @@ take(bool *taken)
 		return status;
 	}
 	status = winc_write_register(REG_RX_CTRL, value & ~(uint32_t)RX_PENDING);
+	hif.owes = true;
 	if (status == WINC_OK) {
 		status = winc_read_register(REG_RX_ADDR, &address);
 	}

@@ -292,7 +292,8 @@ on_connect(const struct hif_packet *p)
 static void
 on_send(const struct hif_packet *p)
 {
-	struct slot *s = p->size < 6 ? NULL : slot_of_reply(p->control[0], get_le16(p->control + 4));
+	struct slot *s = p->size < 6 ? NULL
+	                             : slot_of_reply(p->control[0], get_le16(p->control + 4));
 
 	if (s == NULL || s->sends == 0) {
 		return;

@@ -113,7 +113,8 @@ answer(struct winc_model *m, uint8_t state)
 	if (code == 0xC5 || code == 0xC6 || code == 0xCF) {
 		put(e, WINC_JUNK);
 	} else {
-		put_idle(e, fault_value(m->faults, "winc.idle", (long)(world_random(m->world) % 4)));
+		put_idle(e, fault_value(m->faults, "winc.idle",
+		                        (long)(world_random(m->world) % 4)));
 	}
 	put(e, code);
 	put(e, state);
@@ -170,7 +171,8 @@ block_size_good(struct winc_model *m, size_t n)
 		return false;
 	}
 	if (n == 0 || n > packet || n > 8192) {
-		world_violation(m->world, "winc: block of %zu bytes, packets are of %zu", n, packet);
+		world_violation(m->world, "winc: block of %zu bytes, packets are of %zu", n,
+				packet);
 		return false;
 	}
 	return true;
@@ -193,7 +195,9 @@ read_block(struct winc_model *m, uint32_t address, size_t n)
 	}
 	memcpy(e->data, m->window + (address - WINDOW_BASE), n);
 	if (fault_hits(m->faults, "winc.bit-flip")) {
-		e->data[world_random(m->world) % n] ^= (uint8_t)(1u << world_random(m->world) % 8);
+		uint64_t at = world_random(m->world);
+
+		e->data[at % n] ^= (uint8_t)(1u << (at >> 32) % 8);
 	}
 	put_data(m, e->data, n, e->crc16);
 }
@@ -218,7 +222,8 @@ static void
 run_internal(struct winc_model *m, const uint8_t *c)
 {
 	if ((c[1] & CLOCKLESS) == 0) {
-		world_violation(m->world, "winc: internal command %02X without the clockless bit", c[0]);
+		world_violation(m->world, "winc: internal command %02X without the clockless bit",
+		                c[0]);
 	}
 	if (c[0] == 0xC4) {
 		read_register(m, big_endian(c + 1, 2) & 0x7FFF, false);

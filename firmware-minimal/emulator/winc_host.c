@@ -45,14 +45,16 @@ request_buffer(struct winc_model *m, uint32_t value)
 	struct winc_host *h = &m->host;
 
 	if (!m->registers.running) {
-		world_violation(m->world, "winc: request before the start of the firmware is finished");
+		world_violation(m->world,
+				"winc: request before the start of the firmware is finished");
 		return;
 	}
 	if (value != REQUEST) {
 		world_violation(m->world, "winc: 0x1078 = 0x%X", value);
 	}
 	if (h->rx == RX_TAKEN) {
-		world_violation(m->world, "winc: request while a received packet is not given back");
+		world_violation(m->world,
+				"winc: request while a received packet is not given back");
 	}
 	if (h->granted != 0 && h->grant_read && !h->disturbed) {
 		world_violation(m->world, "winc: request, but buffer 0x%X was never submitted",
@@ -134,7 +136,8 @@ submit(struct winc_model *m, uint32_t value)
 	uint32_t address = value >> 2;
 
 	if ((value & DONE) == 0 || address != h->granted || h->granted == 0) {
-		world_violation(m->world, "winc: 0x106C = 0x%X, granted is 0x%X", value, h->granted);
+		world_violation(m->world, "winc: 0x106C = 0x%X, granted is 0x%X", value,
+				h->granted);
 		return;
 	}
 	h->granted = 0;
@@ -157,9 +160,10 @@ write_rx_control(struct winc_model *m, uint32_t value)
 	}
 	if ((value & DONE) != 0) {
 		if (h->rx != RX_TAKEN) {
-			world_violation(m->world, h->rx == RX_PENDING
-			                                  ? "winc: RX done of a packet not taken yet"
-			                                  : "winc: RX done without a packet");
+			world_violation(m->world,
+					h->rx == RX_PENDING
+						? "winc: RX done of a packet not taken yet"
+						: "winc: RX done without a packet");
 			return;
 		}
 		h->rx = RX_IDLE;

@@ -120,8 +120,9 @@ owned(struct winc_model *m, unsigned number, uint16_t session, uint8_t opcode)
 		return NULL; /* it died with the link, and the host was not told so yet */
 	}
 	if (s->session != session) {
-		world_violation(m->world, "winc: request 0x%02X for socket %u with session %u, not %u",
-		                opcode, number, session, s->session);
+		world_violation(m->world,
+				"winc: request 0x%02X for socket %u with session %u, not %u",
+				opcode, number, session, s->session);
 		return NULL;
 	}
 	return s;

@@ -76,7 +76,8 @@ join_failure(struct winc_model *m, const char *ssid, const char *passphrase, uin
 	if (strcmp(ssid, m->config.ssid) != 0) {
 		return REASON_NO_AP;
 	}
-	if (security != (open ? 1 : 2) || (!open && strcmp(passphrase, m->config.passphrase) != 0)) {
+	if (security != (open ? 1 : 2) ||
+	    (!open && strcmp(passphrase, m->config.passphrase) != 0)) {
 		return REASON_AUTH;
 	}
 	return 0;
@@ -270,8 +271,8 @@ static void
 check_size(struct winc_model *m, uint8_t opcode, size_t n, size_t wanted)
 {
 	if (n != wanted) {
-		world_violation(m->world, "winc: request 1/%u with %zu bytes instead of %zu", opcode, n,
-		                wanted);
+		world_violation(m->world, "winc: request 1/%u with %zu bytes instead of %zu",
+				opcode, n, wanted);
 	}
 }
 

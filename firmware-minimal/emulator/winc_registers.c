@@ -103,7 +103,8 @@ read_boot(struct winc_model *m, uint32_t address)
 
 	switch (address) {
 	case 0x1014:
-		return passed(m, 10) && !fault_hits(m->faults, "winc.efuse-never") ? 0x80000000u : 0;
+		return passed(m, 10) && !fault_hits(m->faults, "winc.efuse-never") ? 0x80000000u
+										   : 0;
 	case 0x207BC:
 		r->skips = fault_hits(m->faults, "winc.bootrom-skip");
 		return r->skips ? 1 : 0;

@@ -127,8 +127,8 @@ sender(struct winc_model *m, const uint8_t *c, size_t n)
 		return NULL;
 	}
 	if (s->session != winc_get16(c + 12) || s->state == IP_CONNECTING) {
-		world_violation(m->world, "winc: send on socket %u: not connected in session %u", c[0],
-		                winc_get16(c + 12));
+		world_violation(m->world, "winc: send on socket %u: not connected in session %u",
+				c[0], winc_get16(c + 12));
 		return NULL;
 	}
 	return s;

@@ -265,10 +265,11 @@ pattern(size_t i)
 static enum winc_status
 send_some(int socket, size_t *sent, size_t n, size_t piece)
 {
-	uint8_t data[BENCH_BUFFER];
+	uint8_t data[2000]; /* more than the driver takes at once */
 	size_t left = n - *sent < piece ? n - *sent : piece;
 	int rc;
 
+	left = left < sizeof data ? left : sizeof data;
 	for (size_t i = 0; i < left; i++) {
 		data[i] = pattern(*sent + i);
 	}

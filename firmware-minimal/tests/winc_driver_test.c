@@ -36,7 +36,8 @@ test_bring_up(void **state)
 		bench_open(firmwares[i], NULL);
 		assert_int_equal(winc_start(i % 3), WINC_OK);
 		winc_version(&version);
-		snprintf(text, sizeof text, "%u.%u.%u", version.major, version.minor, version.patch);
+		snprintf(text, sizeof text, "%u.%u.%u", version.major, version.minor,
+			 version.patch);
 		assert_string_equal(text, firmwares[i]);
 		winc_mac(mac);
 		assert_memory_equal(mac, "\xF8\xF0\x05\x01\x02\x03", 6);

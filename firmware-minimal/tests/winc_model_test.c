@@ -179,7 +179,7 @@ request(const char *info, const char *header_and_control)
 	talk("C9 00 10 6C 00 0D EB 02", "C9 00");
 }
 
-/* The packet that is pending is of that group and opcode, and so many bytes; given back after it. */
+/* The pending packet is of that group, opcode and length; given back after it. */
 static void
 expect_packet(uint8_t group, uint8_t opcode, unsigned length)
 {
