@@ -34,11 +34,12 @@ void upkeep_for(uint32_t ms);
 /* ---- chip.c: the ATECC at the start ---- */
 
 /*
- * Until the chip answers, is locked and has a key; commissions it with the
- * owner's consent. Does not return while the chip is not usable.
+ * Until the chip answers, is locked and has a key, and the report page has a
+ * request for it; commissions it with the owner's consent. Does not return
+ * while the chip is not usable.
  */
 void chip_start(bool consent, bool provisioned);
-/* Leave the certificate request in the report page and in the log, and wait. */
+/* Say that settings are missing, print the certificate request, and wait. */
 void chip_request(void) __attribute__((noreturn));
 const uint8_t *chip_public_key(void);
 /* 18 hex digits. */

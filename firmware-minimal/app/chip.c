@@ -7,14 +7,11 @@
 #include "app/der.h"
 #include "app/log.h"
 #include "app/text.h"
-#include "hal/nvm.h"
 #include "hal/sensor.h"
 #include "hal/time.h"
-#include "provision/page.h"
 
 #define KEY_SLOT 0
 #define INFO_MAX 160
-#define CSR_MAX 256
 
 static struct atecc_info info;
 static uint8_t public_key[64];
@@ -91,6 +88,43 @@ find_key(bool provisioned)
 	return status;
 }
 
+static enum atecc_status
+make_request(struct report_facts *facts)
+{
+	uint8_t body[INFO_MAX], digest[32], signature[64];
+	size_t n = csr_info(info.serial, public_key, body, sizeof body);
+	enum atecc_status status = atecc_sha256(body, n, digest);
+
+	if (status == ATECC_OK) {
+		status = atecc_sign(KEY_SLOT, digest, signature);
+	}
+	if (status == ATECC_OK) {
+		facts->csr_size = csr_finish(body, n, signature, facts->csr, sizeof facts->csr);
+	}
+	return status;
+}
+
+/*
+ * The request stays in the report page for good: it is asked for again when
+ * the certificate is renewed. Every signature is another one, so that which
+ * is there already stays, if it was made for this key.
+ */
+static enum atecc_status
+keep_request(void)
+{
+	struct report_facts *facts = status_facts();
+	bool same = facts->has_key && facts->csr_size != 0 &&
+	            memcmp(facts->public_key, public_key, sizeof public_key) == 0;
+
+	memcpy(facts->public_key, public_key, sizeof public_key);
+	facts->has_key = true;
+	if (same) {
+		return ATECC_OK;
+	}
+	facts->csr_size = 0;
+	return make_request(facts);
+}
+
 /* It comes with new settings, and those with a reset. */
 static void __attribute__((noreturn))
 wait_for_consent(void)
@@ -113,6 +147,9 @@ chip_start(bool consent, bool provisioned)
 			status = find_key(provisioned);
 		}
 		if (status == ATECC_OK) {
+			status = keep_request();
+		}
+		if (status == ATECC_OK) {
 			break;
 		}
 		if (status == ATECC_UNLOCKED) {
@@ -120,25 +157,7 @@ chip_start(bool consent, bool provisioned)
 		}
 		complain_and_wait(status, ++failures);
 	}
-	memcpy(status_facts()->public_key, public_key, sizeof public_key);
-	status_facts()->has_key = true;
 	log_line("ATECC%s, serial %s", info.is_608 ? "608" : "508A", serial_text);
-}
-
-static enum atecc_status
-make_request(uint8_t csr[CSR_MAX], size_t *size)
-{
-	uint8_t body[INFO_MAX], digest[32], signature[64];
-	size_t n = csr_info(info.serial, public_key, body, sizeof body);
-	enum atecc_status status = atecc_sha256(body, n, digest);
-
-	if (status == ATECC_OK) {
-		status = atecc_sign(KEY_SLOT, digest, signature);
-	}
-	if (status == ATECC_OK) {
-		*size = csr_finish(body, n, signature, csr, CSR_MAX);
-	}
-	return status;
 }
 
 static void
@@ -154,31 +173,15 @@ log_request(const uint8_t *csr, size_t size)
 	log_raw("-----END CERTIFICATE REQUEST-----");
 }
 
-/* Every signature is another one: what is in the page already stays. */
 void
 chip_request(void)
 {
-	static uint8_t csr[CSR_MAX];
-	struct report_facts *facts = status_facts();
-	enum atecc_status status = ATECC_OK;
-	unsigned failures = 0;
-
-	if (!report_find_csr(nvm_at(PAGE_REPORT_ADDRESS), public_key, &facts->csr,
-	                     &facts->csr_size) ||
-	    facts->csr_size > sizeof csr) {
-		while ((status = make_request(csr, &facts->csr_size)) != ATECC_OK) {
-			complain_and_wait(status, ++failures);
-		}
-	} else {
-		memcpy(csr, facts->csr, facts->csr_size); /* its page is about to be written anew */
-	}
-	facts->csr = csr;
 	if (status_current() == REPORT_SETTINGS_DAMAGED || status_current() == REPORT_KEY_MISMATCH) {
 		status_save(); /* says more than "not provisioned" */
 	} else {
 		status_report(REPORT_NOT_PROVISIONED, NULL);
 	}
-	log_request(csr, facts->csr_size);
+	log_request(status_facts()->csr, status_facts()->csr_size);
 	for (;;) {
 		upkeep();
 	}

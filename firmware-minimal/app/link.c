@@ -638,6 +638,7 @@ link_start(const struct settings *settings)
 		.answer_ms = ANSWER_MS,
 	};
 
+	memset(&net, 0, sizeof net);
 	net.settings = settings;
 	net.state = STATE_RADIO;
 	net.ladder = 2; /* whatever the module did before: from the beginning */

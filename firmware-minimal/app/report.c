@@ -115,18 +115,40 @@ report_page(const struct report_facts *facts, const uint8_t *present, uint8_t *o
 	return size;
 }
 
-bool
-report_find_csr(const uint8_t *present, const uint8_t public_key[64], const uint8_t **csr,
-                size_t *size)
+static bool
+recall(const struct page *page, enum page_record type, void *to, size_t size)
+{
+	const uint8_t *value;
+	size_t has;
+
+	if (!page_find(page, type, &value, &has) || has != size) {
+		return false;
+	}
+	memcpy(to, value, size);
+	return true;
+}
+
+void
+report_recall(struct report_facts *facts, const uint8_t *present)
 {
 	struct page page;
-	const uint8_t *key;
-	size_t key_size;
+	const uint8_t *csr;
+	size_t size;
 
-	return page_open(PAGE_REPORT, present, PAGE_SIZE_MAX, &page) == PAGE_GOOD &&
-	       page_find(&page, PAGE_PUBLIC_KEY, &key, &key_size) && key_size == 64 &&
-	       memcmp(key, public_key, 64) == 0 && page_find(&page, PAGE_CSR, csr, size) &&
-	       *size != 0;
+	memset(facts, 0, sizeof *facts);
+	if (page_open(PAGE_REPORT, present, PAGE_SIZE_MAX, &page) != PAGE_GOOD) {
+		return;
+	}
+	facts->has_serial = recall(&page, PAGE_SERIAL, facts->serial, sizeof facts->serial) &&
+	                    recall(&page, PAGE_CHIP, &facts->chip, 1);
+	facts->has_key =
+		recall(&page, PAGE_PUBLIC_KEY, facts->public_key, sizeof facts->public_key);
+	facts->has_wifi = recall(&page, PAGE_WIFI_FIRMWARE, facts->wifi_firmware,
+	                         sizeof facts->wifi_firmware);
+	if (facts->has_key && page_find(&page, PAGE_CSR, &csr, &size) && size <= sizeof facts->csr) {
+		memcpy(facts->csr, csr, size);
+		facts->csr_size = size;
+	}
 }
 
 void

@@ -47,12 +47,13 @@ bool report_blink(enum report code, uint32_t ms);
 
 /* ---- the report page ---- */
 
+#define REPORT_CSR_MAX 256
 struct report_facts {
 	enum report state;
 	bool has_serial, has_key, has_wifi;
 	uint8_t serial[9], public_key[64], wifi_firmware[3];
 	uint8_t chip; /* bit 0 configuration locked, bit 1 data locked */
-	const uint8_t *csr;
+	uint8_t csr[REPORT_CSR_MAX];
 	size_t csr_size; /* 0: none */
 };
 
@@ -64,9 +65,11 @@ struct report_facts {
  */
 size_t report_page(const struct report_facts *facts, const uint8_t *present, uint8_t *out,
                    size_t room);
-/* The request of the present page, if it was made for that key. */
-bool report_find_csr(const uint8_t *present, const uint8_t public_key[64], const uint8_t **csr,
-                     size_t *size);
+/*
+ * What the present page knows, but its state: so that a report that comes
+ * before the chip was asked does not wipe out what was known of it.
+ */
+void report_recall(struct report_facts *facts, const uint8_t *present);
 
 /*
  * Flash wears: after a reset some writes are free, then one in six hours.

@@ -19,6 +19,7 @@ status_start(void)
 {
 	uint32_t left;
 
+	report_recall(&facts, nvm_at(PAGE_REPORT_ADDRESS));
 	report_budget_start(&budget, time_ms());
 	/* A board that crashes again and again must not wear out its flash over it. */
 	if (board_recall(&left) && left < budget.left) {

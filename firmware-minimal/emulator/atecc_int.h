@@ -110,7 +110,7 @@ void atecc_written(struct atecc_model *m);
 /* atecc_p256.c; numbers are 32 bytes, points 64, all big-endian. */
 void atecc_random_scalar(struct world *world, uint8_t scalar[32]);
 bool atecc_public(const uint8_t scalar[32], uint8_t point[64]);
-/* wanted: 0 any, 1 r with a leading zero byte, 2 both with the highest bit, 3 s with a leading zero. */
+/* wanted: 0 any, 1 r begins with a zero byte, 2 both with the highest bit set, 3 s with a zero. */
 bool atecc_ecdsa_sign(struct world *world, const uint8_t scalar[32], const uint8_t digest[32],
                       long wanted, uint8_t signature[64]);
 /* 1 good, 0 bad, -1: that is no point of the curve */

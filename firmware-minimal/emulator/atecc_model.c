@@ -47,7 +47,8 @@ const struct fault atecc_faults[] = {
 	{ "atecc.write-ignored", "a Write is answered well and changes nothing" },
 	{ "atecc.key-failure", "GenKey and Sign fail while the data zone is not locked" },
 	{ "atecc.miscompare", "Verify says no" },
-	{ "atecc.signature", "r begins with a zero byte (1), r and s with a one bit (2), s with a zero byte (3)" },
+	{ "atecc.signature", "r begins with a zero byte (1), r and s with a one bit (2), s with a "
+	                     "zero byte (3)" },
 	{ NULL, NULL },
 };
 

@@ -122,7 +122,8 @@ atecc_shared_x(const uint8_t scalar[32], const uint8_t point[64], uint8_t x[32])
 	EC_POINT *shared = need(EC_POINT_new(c.group));
 	uint8_t y[32];
 	bool good = peer != NULL &&
-	            EC_POINT_mul(c.group, shared, NULL, peer, number_of(&c, scalar), c.context) == 1 &&
+	            EC_POINT_mul(c.group, shared, NULL, peer, number_of(&c, scalar), c.context) ==
+	                    1 &&
 	            coordinates(&c, shared, x, y);
 
 	EC_POINT_free(shared);

@@ -27,7 +27,8 @@ digest_of(const struct image *image, uint8_t digest[32])
 {
 	unsigned n = 32;
 
-	return EVP_Digest(image, offsetof(struct image, digest), digest, &n, EVP_sha256(), NULL) == 1;
+	return EVP_Digest(image, offsetof(struct image, digest), digest, &n, EVP_sha256(),
+	                  NULL) == 1;
 }
 
 static int

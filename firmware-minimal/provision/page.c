@@ -142,7 +142,8 @@ page_find(const struct page *page, enum page_record type, const uint8_t **value,
 	size_t at = 0;
 	uint8_t has;
 
-	while (at < page->size && take_record(page->records, page->size, &at, &has, &found, &length)) {
+	while (at < page->size &&
+	       take_record(page->records, page->size, &at, &has, &found, &length)) {
 		if (has == (uint8_t)type) {
 			*value = found;
 			*size = length;

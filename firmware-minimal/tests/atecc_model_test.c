@@ -144,7 +144,8 @@ crc_of_the_sheet(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		assert_int_equal(atecc_model_crc(bytes, from_hex(rows[i].bytes, bytes)), rows[i].crc);
+		assert_int_equal(atecc_model_crc(bytes, from_hex(rows[i].bytes, bytes)),
+		                 rows[i].crc);
 	}
 }
 
@@ -338,7 +339,8 @@ verifies_the_example(void **state)
 	rest(0x01); /* but not sleep */
 	wake();
 	check(VERIFY_EXAMPLE, REFUSED);
-	check("03 27 16 03 00 00 000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F 04 EE",
+	check("03 27 16 03 00 00 000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F "
+	      "04 EE",
 	      GOOD);
 	check(VERIFY_EXAMPLE, "04 01 00 C3");
 }

@@ -92,7 +92,8 @@ half_a_page_is_none(void **state)
 
 			assert_non_null(exact);
 			memcpy(exact, whole, cut);
-			assert_int_not_equal(page_open(PAGE_SETTINGS, exact, cut, &page), PAGE_GOOD);
+			assert_int_not_equal(page_open(PAGE_SETTINGS, exact, cut, &page),
+			                     PAGE_GOOD);
 			free(exact);
 		}
 	}

@@ -38,8 +38,8 @@ print_consent(FILE *out, const struct doc *doc)
 	print_record(out, doc, columns, 0);
 	if (!doc_get_bool(doc, "dry_run", false)) {
 		fputs("\nNext:\n"
-		      "  1. Let the board run for ten seconds: it locks its chip for ever and makes its\n"
-		      "     key and its certificate request.\n"
+		      "  1. Let the board run for ten seconds: it locks its chip for ever, then\n"
+		      "     makes its key and its certificate request.\n"
 		      "  2. Double-tap its reset button and run the same command again.\n",
 		      out);
 	}
@@ -70,8 +70,8 @@ print_provisioned(FILE *out, const struct doc *doc)
 		        "\nNext:\n"
 		        "  1. The board starts, joins the network and connects to %s.\n"
 		        "  2. See it arrive: `gatewayctl devices --live`.\n"
-		        "  3. If it has not after a minute: `gatewayctl failures`, and its LED blinks\n"
-		        "     the number of what went wrong.\n",
+		        "  3. If it has not after a minute: `gatewayctl failures`, and its LED\n"
+		        "     blinks the number of what went wrong.\n",
 		        host != NULL ? host : "the gateway");
 	}
 	free(host);
@@ -124,18 +124,24 @@ check_options(struct cli *cli, struct provision *p)
 	p->e.name = cli_option(cli, "name", 0);
 	p->dry_run = cli_option(cli, "dry-run", 0) != NULL;
 	if ((p->board.port != NULL) == (p->board.image != NULL)) {
-		cli_note(cli, "either --port PORT, the board in its bootloader, or --image FILE, its flash");
+		cli_note(cli, "either --port PORT, the board in its bootloader, or --image FILE, "
+		              "its flash");
 		return CLI_USAGE;
 	}
 	if (p->e.name != NULL && !topic_value_safe(span_str(p->e.name))) {
-		cli_note(cli, "the name %s cannot stand in a topic: no + # / $, no control characters",
+		cli_note(cli, "the name %s cannot stand in a topic: no + # / $, no control "
+		              "characters",
 		         p->e.name);
 		return CLI_USAGE;
 	}
 	return board_settings_options(cli, &p->settings);
 }
 
-/* What the board says of itself, and which page comes next. */
+/*
+ * What the board says of itself, and which page comes next. Reading is first
+ * for a second reason: a bossac before 1.9 counts offsets in another way, finds
+ * no report page, and never gets to write.
+ */
 static int
 look(struct provision *p)
 {
@@ -155,8 +161,8 @@ look(struct provision *p)
 		p->generation = page.generation + 1;
 	}
 	if (!p->report.has_chip) {
-		return cli_fail(cli, ERR_NOT_FOUND, "the board found no crypto chip: without it there is "
-		                                    "no key and no certificate");
+		return cli_fail(cli, ERR_NOT_FOUND, "the board found no crypto chip: without it "
+		                                    "there is no key and no certificate");
 	}
 	return CLI_DONE;
 }
@@ -180,10 +186,11 @@ consent(struct provision *p)
 
 	if (cli_option(cli, "lock-chip", 0) == NULL) {
 		return cli_fail(cli, ERR_DENIED,
-		                "the crypto chip of the board is not locked, and until it is it has no "
-		                "key. Locking fixes its configuration for ever: it cannot be undone, and "
-		                "sketches that expect another configuration will not work with this chip "
-		                "again. If that is what you want, give the command again with --lock-chip");
+		                "the crypto chip of the board is not locked, and until it is it "
+		                "has no key. Locking fixes its configuration for ever: it cannot "
+		                "be undone, and sketches that expect another configuration will "
+		                "not work with this chip again. If that is what you want, give the "
+		                "command again with --lock-chip");
 	}
 	if (!p->dry_run) {
 		board_consent_page(p->generation, p->block);
@@ -204,9 +211,10 @@ check_request(struct provision *p, struct pki_request_info *info)
 	int r;
 
 	if (p->report.csr.len == 0) {
-		return cli_fail(cli, ERR_NOT_FOUND, "the board has no certificate request for us%s%s; reset "
-		                                    "it, let it run for ten seconds, double-tap its reset "
-		                                    "button and run this command again",
+		return cli_fail(cli, ERR_NOT_FOUND, "the board has no certificate request for "
+		                                    "us%s%s; reset it, let it run for ten seconds, "
+		                                    "double-tap its reset button and run this "
+		                                    "command again",
 		                state[0] != '\0' ? ": " : "", state);
 	}
 	r = pki_request_about(p->report.csr, info, why);
@@ -225,8 +233,9 @@ enrol(struct provision *p)
 	if (r < 0) {
 		return cli_fail(e->cli, r, "%s", e->why);
 	}
-	r = board_settings_page(&p->settings, e->identity, span_of(e->issued.der, e->issued.der_len),
-	                        time(NULL), p->generation, p->block, why);
+	r = board_settings_page(&p->settings, e->identity,
+	                        span_of(e->issued.der, e->issued.der_len), time(NULL),
+	                        p->generation, p->block, why);
 	if (r < 0) {
 		return cli_fail(e->cli, r, "%s", why);
 	}
@@ -252,7 +261,8 @@ provision(struct provision *p)
 		return r;
 	}
 	if (p->dry_run) {
-		return say_provisioned(p, p->e.name != NULL ? p->e.name : info.name, info.fingerprint);
+		return say_provisioned(p, p->e.name != NULL ? p->e.name : info.name,
+		                       info.fingerprint);
 	}
 	r = enrol(p);
 	r = r == CLI_DONE ? write_page(p) : r;

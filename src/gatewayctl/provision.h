@@ -74,8 +74,9 @@ int board_settings_options(struct cli *cli, struct board_settings *out) MUST_CHE
 int board_settings_trust(struct cli *cli, const char *pki, struct board_settings *s) MUST_CHECK;
 void board_settings_clear(struct board_settings *s);
 /* The settings page, padded as erased flash. ERR_LIMIT: it does not fit. */
-int board_settings_page(const struct board_settings *s, const char *identity, struct span certificate,
-                        int64_t now, uint32_t generation, uint8_t *block, char *why) MUST_CHECK;
+int board_settings_page(const struct board_settings *s, const char *identity,
+                        struct span certificate, int64_t now, uint32_t generation, uint8_t *block,
+                        char *why) MUST_CHECK;
 /* A page with nothing but the consent to lock the chip. */
 void board_consent_page(uint32_t generation, uint8_t *block);
 

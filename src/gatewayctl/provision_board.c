@@ -30,8 +30,8 @@ check_image(const char *file, char *why)
 		return fail(why, -errno, "cannot open %.300s: %s", file, err_text(-errno));
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size != BOARD_FLASH_SIZE) {
-		return fail(why, ERR_MALFORMED, "%.300s is not the whole flash of a board, a file of %d "
-		                                "bytes", file, BOARD_FLASH_SIZE);
+		return fail(why, ERR_MALFORMED, "%.300s is not the whole flash of a board, a file "
+		                                "of %d bytes", file, BOARD_FLASH_SIZE);
 	}
 	return 0;
 }
@@ -44,13 +44,13 @@ check_port(const char *port, char *why)
 
 	snprintf(path, sizeof path, "%s%s", strchr(port, '/') != NULL ? "" : "/dev/", port);
 	if (access(path, F_OK) < 0) {
-		return fail(why, ERR_NOT_FOUND, "there is no port %.200s: plug the board in, double-tap "
-		                                "its reset button (the LED fades in and out), and look "
-		                                "for /dev/ttyACM*", path);
+		return fail(why, ERR_NOT_FOUND, "there is no port %.200s: plug the board in, "
+		                                "double-tap its reset button (the LED fades in and "
+		                                "out), and look for /dev/ttyACM*", path);
 	}
 	if (access(path, R_OK | W_OK) < 0) {
-		return fail(why, -EACCES, "you may not use %.200s: `sudo usermod -aG dialout $USER`, then "
-		                          "log in again", path);
+		return fail(why, -EACCES, "you may not use %.200s: `sudo usermod -aG dialout "
+		                          "$USER`, then log in again", path);
 	}
 	return 0;
 }
@@ -183,8 +183,8 @@ board_write(const struct board *board, uint32_t address, const uint8_t *block, c
 
 	r = r == 0 ? board_read(board, address, back, why) : r;
 	if (r == 0 && memcmp(back, block, sizeof back) != 0) {
-		r = fail(why, -EIO, "the flash does not hold what was written; run this command again, "
-		                    "and if it stays so the board is worn out");
+		r = fail(why, -EIO, "the flash does not hold what was written; run this command "
+		                    "again, and if it stays so the board is worn out");
 	}
 	explicit_bzero(back, sizeof back);
 	return r;

@@ -129,8 +129,9 @@ explain(struct run *run, const char *program, int status, char *why)
 		return -error;
 	}
 	if (run->late) {
-		snprintf(why, PROVISION_WHY_SIZE, "%s does not come to an end; double-tap the reset "
-		                                  "button of the board and try again", program);
+		snprintf(why, PROVISION_WHY_SIZE, "%s does not come to an end; double-tap the "
+		                                  "reset button of the board and try "
+		                                  "again", program);
 		return -ETIMEDOUT;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
@@ -138,15 +139,16 @@ explain(struct run *run, const char *program, int status, char *why)
 	}
 	run->text[run->used] = '\0';
 	if (WIFSIGNALED(status)) {
-		snprintf(why, PROVISION_WHY_SIZE, "%s was killed (signal %d); run this command again",
+		snprintf(why, PROVISION_WHY_SIZE, "%s was killed (signal %d); run this command "
+		                                  "again",
 		         program, WTERMSIG(status));
 	} else if (strstr(run->text, "No device found") != NULL) {
-		snprintf(why, PROVISION_WHY_SIZE, "the board is not in its bootloader: double-tap its "
-		                                  "reset button (the LED fades in and out), then run "
-		                                  "this command again");
+		snprintf(why, PROVISION_WHY_SIZE, "the board is not in its bootloader: double-tap "
+		                                  "its reset button (the LED fades in and out), "
+		                                  "then run this command again");
 	} else {
-		snprintf(why, PROVISION_WHY_SIZE, "%s failed: %.200s; double-tap the reset button of "
-		                                  "the board and run this command again",
+		snprintf(why, PROVISION_WHY_SIZE, "%s failed: %.200s; double-tap the reset button "
+		                                  "of the board and run this command again",
 		         program, last_line(run));
 	}
 	return -EIO;

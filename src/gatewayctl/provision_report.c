@@ -51,9 +51,9 @@ no_page(enum page_fault fault, char *why)
 		return ERR_VERSION;
 	default:
 		snprintf(why, PROVISION_WHY_SIZE,
-		         "the report page of the board is damaged, its power failed while it wrote: "
-		         "reset it once, let it run for ten seconds, double-tap the reset button and "
-		         "run this command again");
+		         "the report page of the board is damaged, its power failed while it "
+		         "wrote: reset it once, let it run for ten seconds, double-tap the reset "
+		         "button and run this command again");
 		return ERR_MALFORMED;
 	}
 }
@@ -71,7 +71,9 @@ take_texts(const struct page *page, struct board_report *out)
 	}
 	if (page_find(page, PAGE_FIRMWARE, &value, &size) && size < sizeof out->firmware) {
 		for (size_t i = 0; i < size; i++) {
-			out->firmware[i] = (char)(value[i] > 0x20 && value[i] < 0x7F ? value[i] : '?');
+			bool plain = value[i] > 0x20 && value[i] < 0x7F;
+
+			out->firmware[i] = (char)(plain ? value[i] : '?');
 		}
 	}
 }

@@ -48,8 +48,9 @@ take_passphrase(struct cli *cli, const char *file, char *text, size_t n, char ou
 	}
 	text[n] = '\0';
 	if (strlen(text) != n || !passphrase_valid(text, n)) {
-		return cli_fail(cli, ERR_MALFORMED, "%s: a WiFi passphrase has 8 to 63 printable ASCII "
-		                                    "characters, or is a key of 64 hex digits", file);
+		return cli_fail(cli, ERR_MALFORMED, "%s: a WiFi passphrase has 8 to 63 printable "
+		                                    "ASCII characters, or is a key of 64 hex "
+		                                    "digits", file);
 	}
 	memcpy(out, text, n + 1);
 	return CLI_DONE;
@@ -105,12 +106,13 @@ check_wifi(struct cli *cli, struct board_settings *out)
 
 	out->ssid = cli_option(cli, "wifi-ssid", 0);
 	if (out->ssid == NULL || !is_text(out->ssid, SSID_MAX)) {
-		cli_note(cli, "--wifi-ssid is the name of the WiFi network, 1 to %d bytes", SSID_MAX);
+		cli_note(cli, "--wifi-ssid is the name of the WiFi network, 1 to %d "
+		              "bytes", SSID_MAX);
 		return CLI_USAGE;
 	}
 	if ((file != NULL) == open) {
-		cli_note(cli, "either --wifi-pass-file FILE, or --wifi-open for a network without a "
-		              "passphrase");
+		cli_note(cli, "either --wifi-pass-file FILE, or --wifi-open for a network without "
+		              "a passphrase");
 		return CLI_USAGE;
 	}
 	return open ? CLI_DONE : read_passphrase(cli, file, out->passphrase);
@@ -123,7 +125,8 @@ check_topics(struct cli *cli, struct board_settings *out)
 	out->subscribe_topic = cli_option(cli, "subscribe-topic", 0);
 	if (out->publish_topic != NULL && (!is_text(out->publish_topic, TOPIC_MAX_BYTES) ||
 	                                   strpbrk(out->publish_topic, "+#") != NULL)) {
-		cli_note(cli, "--publish-topic has 1 to %d bytes and no wildcards", TOPIC_MAX_BYTES);
+		cli_note(cli, "--publish-topic has 1 to %d bytes and no "
+		              "wildcards", TOPIC_MAX_BYTES);
 		return CLI_USAGE;
 	}
 	if (out->subscribe_topic != NULL && !is_text(out->subscribe_topic, TOPIC_MAX_BYTES)) {
@@ -176,9 +179,10 @@ find_anchor(struct cli *cli, const char *pki, struct board_settings *s)
 	if (r < 0) {
 		r = cli_fail(cli, r, "%s", why);
 	} else if (s->anchor.curve != CURVE_P256 || s->anchor.point_len != 65) {
-		r = cli_fail(cli, ERR_DENIED, "the key of the CA in %s is not an EC key on P-256, and the "
-		                              "crypto chip of a board verifies nothing else: boards need "
-		                              "a CA made by `gatewayctl init`", file);
+		r = cli_fail(cli, ERR_DENIED, "the key of the CA in %s is not an EC key on P-256, "
+		                              "and the crypto chip of a board verifies nothing "
+		                              "else: boards need a CA made by `gatewayctl "
+		                              "init`", file);
 	} else {
 		r = CLI_DONE;
 	}
@@ -200,13 +204,15 @@ find_host(struct cli *cli, struct board_settings *s)
 		                                    "certificate names add NAME`");
 	}
 	if (strlen(host) > HOST_MAX_BYTES || inet_pton(AF_INET6, host, address) == 1) {
-		cli_note(cli, "--host is a host name or an IPv4 address; the board's radio knows no IPv6");
+		cli_note(cli, "--host is a host name or an IPv4 address; the board's radio knows "
+		              "no IPv6");
 		return CLI_USAGE;
 	}
 	s->host = arduino_find_name(&s->gateway->names, host);
 	return s->host != NULL ? CLI_DONE :
-	       cli_fail(cli, ERR_NOT_FOUND, "%s is not in the gateway's certificate, so the board would "
-	                                    "refuse it: `gatewayctl certificate names add %s` first",
+	       cli_fail(cli, ERR_NOT_FOUND, "%s is not in the gateway's certificate, so the board "
+	                                    "would refuse it: `gatewayctl certificate names add "
+	                                    "%s` first",
 	                host, host);
 }
 
@@ -263,8 +269,8 @@ board_settings_page(const struct board_settings *s, const char *identity, struct
 	struct page_writer w;
 
 	if (!is_text(identity, NAME_MAX_BYTES)) {
-		snprintf(why, PROVISION_WHY_SIZE, "the name of a board has 1 to %d bytes; choose another "
-		                                  "with --name", NAME_MAX_BYTES);
+		snprintf(why, PROVISION_WHY_SIZE, "the name of a board has 1 to %d bytes; choose "
+		                                  "another with --name", NAME_MAX_BYTES);
 		return ERR_LIMIT;
 	}
 	memset(block, 0xFF, PAGE_SIZE_MAX);
@@ -285,8 +291,9 @@ board_settings_page(const struct board_settings *s, const char *identity, struct
 	}
 	add_number(&w, PAGE_ECDH, s->ecdh_in_chip, 1);
 	if (page_end(&w) == 0) {
-		snprintf(why, PROVISION_WHY_SIZE, "certificate and settings do not fit into the %u bytes "
-		                                  "of the board's settings page", PAGE_SIZE_MAX);
+		snprintf(why, PROVISION_WHY_SIZE, "certificate and settings do not fit into the %u "
+		                                  "bytes of the board's settings "
+		                                  "page", PAGE_SIZE_MAX);
 		return ERR_LIMIT;
 	}
 	return 0;

@@ -117,7 +117,8 @@ states_have_words(void **state)
 	static const unsigned bad[] = {
 		REPORT_SETTINGS_DAMAGED, REPORT_CHIP_ABSENT, REPORT_CHIP_FAULT, REPORT_KEY_MISMATCH,
 		REPORT_RADIO, REPORT_NO_NETWORK, REPORT_WRONG_PASSPHRASE, REPORT_NO_ADDRESS,
-		REPORT_NAME_UNKNOWN, REPORT_GATEWAY_REFUSED, REPORT_GATEWAY_SILENT, REPORT_LINK_LOST,
+		REPORT_NAME_UNKNOWN, REPORT_GATEWAY_REFUSED, REPORT_GATEWAY_SILENT,
+		REPORT_LINK_LOST,
 		REPORT_TLS, REPORT_MQTT, REPORT_MQTT_SILENT, REPORT_WATCHDOG, REPORT_HARD_FAULT,
 	};
 
@@ -193,8 +194,8 @@ too_much_is_refused(void **state)
 	char name[66];
 
 	(void)state;
-	assert_int_equal(board_settings_page(&s, "pump1", span_of(big, sizeof big), 1, 1, block, why),
-	                 ERR_LIMIT);
+	assert_int_equal(board_settings_page(&s, "pump1", span_of(big, sizeof big), 1, 1, block,
+	                                     why), ERR_LIMIT);
 	memset(name, 'x', sizeof name);
 	name[65] = '\0';
 	assert_int_equal(board_settings_page(&s, name, span_str("c"), 1, 1, block, why), ERR_LIMIT);
@@ -250,12 +251,13 @@ failures_of_bossac_have_a_remedy(void **state)
 	} rows[] = {
 		{ "#!/bin/sh\nexit 0\n", 0, "" },
 		{ "#!/bin/sh\necho No device found on x >&2\nexit 1\n", -EIO, "double-tap" },
-		{ "#!/bin/sh\nprintf '[==   ] 10%%\\rSAM-BA operation failed\\n' >&2\nexit 1\n", -EIO,
+		{ "#!/bin/sh\nprintf '[==   ] 10%%\\rSAM-BA operation failed\\n' >&2\nexit "
+		  "1\n", -EIO,
 		  "bossac failed: SAM-BA operation failed" },
 		{ "#!/bin/sh\nexit 1\n", -EIO, "it gives no reason" },
 		{ "#!/bin/sh\nkill -9 $$\n", -EIO, "was killed" },
-		{ "#!/bin/sh\ni=0; while [ $i -lt 2000 ]; do echo a line of text $i; i=$((i + 1)); done\n"
-		  "echo the last\nexit 1\n", -EIO, "the last" },
+		{ "#!/bin/sh\ni=0; while [ $i -lt 2000 ]; do echo a line of text $i; i=$((i + 1)); "
+		  "done\necho the last\nexit 1\n", -EIO, "the last" },
 	};
 	const char *const argv[] = { "bossac", "-R", NULL };
 	char *before = strdup(getenv("PATH"));
@@ -300,7 +302,8 @@ main(void)
 		cmocka_unit_test(states_have_words),
 		cmocka_unit_test(a_settings_page_has_it_all),
 		cmocka_unit_test(too_much_is_refused),
-		cmocka_unit_test_setup_teardown(an_image_is_read_and_written_in_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_image_is_read_and_written_in_place, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(failures_of_bossac_have_a_remedy, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_port_must_be_there, setup, teardown),
 	};
