@@ -185,11 +185,12 @@ signatures_hold(void **state)
 	static const struct {
 		const char *fault;
 		unsigned rounds;
+		uint8_t mask_r, r, mask_s, s; /* of their first bytes */
 	} rows[] = {
-		{ NULL, 20 },
-		{ "atecc.signature=1:1", 1 },
-		{ "atecc.signature=2:1", 1 },
-		{ "atecc.signature=3:1", 1 },
+		{ NULL, 20, 0, 0, 0, 0 },
+		{ "atecc.signature=1:1", 1, 0xFF, 0x00, 0, 0 },
+		{ "atecc.signature=2:1", 1, 0x80, 0x80, 0x80, 0x80 },
+		{ "atecc.signature=3:1", 1, 0, 0, 0xFF, 0x00 },
 	};
 
 	(void)state;
@@ -208,6 +209,8 @@ signatures_hold(void **state)
 			assert_int_equal(atecc_public_key(round % 5, again), ATECC_OK);
 			assert_memory_equal(point, again, 64);
 			assert_int_equal(atecc_sign(round % 5, digest, signature), ATECC_OK);
+			assert_int_equal(signature[0] & rows[i].mask_r, rows[i].r);
+			assert_int_equal(signature[32] & rows[i].mask_s, rows[i].s);
 			assert_true(openssl_accepts(point, digest, signature));
 			assert_int_equal(atecc_verify(digest, signature, point), ATECC_OK);
 			digest[31] ^= 1;
@@ -510,10 +513,35 @@ static void
 the_chip_sleeps_when_nobody_needs_it(void **state)
 {
 	(void)state;
+	for (int is_608 = 0; is_608 <= 1; is_608++) {
+		power_on(true, is_608 != 0);
+		for (int i = START; i <= SHA; i++) {
+			assert_int_equal(run((enum operation)i), ATECC_OK);
+			assert_int_equal(chip->power, ATECC_ASLEEP);
+			assert_false(chip->tempkey_valid);
+		}
+	}
+}
+
+/* Power fails after any transfer of an operation: an error in bounded time, never a result. */
+static void
+power_may_fail_in_any_operation(void **state)
+{
+	(void)state;
 	for (int i = START; i <= SHA; i++) {
-		assert_int_equal(run((enum operation)i), ATECC_OK);
-		assert_int_equal(chip->power, ATECC_ASLEEP);
-		assert_false(chip->tempkey_valid);
+		for (unsigned cut = 1;; cut++) {
+			uint64_t began = fake_world.now_ns;
+			enum atecc_status status;
+
+			power_on(true, false);
+			fake_i2c.cut_after = cut;
+			status = run((enum operation)i);
+			assert_true(fake_world.now_ns - began < 9000000000);
+			if (status == ATECC_OK) {
+				break;
+			}
+			assert_int_not_equal(status, ATECC_MISCOMPARE);
+		}
 	}
 }
 
@@ -542,6 +570,7 @@ main(void)
 		T(digests_of_every_length),
 		T(each_fault_passes_or_has_its_name),
 		T(the_chip_sleeps_when_nobody_needs_it),
+		T(power_may_fail_in_any_operation),
 		T(every_status_has_words),
 #undef T
 	};

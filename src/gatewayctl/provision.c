@@ -90,24 +90,28 @@ report_doc(const struct provision *p, const char *done)
 }
 
 static int
-say_provisioned(struct provision *p, const char *identity, const char *fingerprint)
+say_provisioned(struct provision *p)
 {
 	const struct pki_cert *cert = p->e.issued.cert;
 	const char *group = cli_option(p->e.cli, "group", 0);
+	struct reg_device known = { .group = "" };
 	struct doc *doc = report_doc(p, p->dry_run      ? "would be provisioned" :
 	                                p->e.renewed    ? "provisioned, certificate renewed" :
 	                                                  "provisioned");
 	char gateway[300];
 
+	if (group == NULL && reg_find(p->e.reg, span_str(p->e.identity), &known) == 0) {
+		group = known.group;
+	}
 	snprintf(gateway, sizeof gateway, "%s:%u", p->settings.host, p->settings.port);
-	doc_set_text(doc, "identity", identity);
+	doc_set_text(doc, "identity", p->e.identity);
 	doc_set_text(doc, "state", board_state_text(p->report.state));
 	doc_set_text(doc, "network", p->settings.ssid);
 	doc_set_text(doc, "gateway", gateway);
 	doc_set_text(doc, "group", group != NULL ? group : "");
-	doc_set_text(doc, "fingerprint", fingerprint);
+	doc_set_text(doc, "fingerprint", cert->fingerprint);
 	doc_set_bool(doc, "renewed", p->e.renewed);
-	if (cert != NULL) {
+	if (!p->dry_run) { /* that certificate is thrown away */
 		doc_set_string(doc, "serial", cert->serial);
 		doc_set_int(doc, "not_after", cert->not_after);
 	}
@@ -203,10 +207,11 @@ consent(struct provision *p)
 }
 
 static int
-check_request(struct provision *p, struct pki_request_info *info)
+check_request(struct provision *p)
 {
 	struct cli *cli = p->e.cli;
 	const char *state = board_state_text(p->report.state);
+	struct pki_request_info info;
 	char why[PKI_WHY_SIZE];
 	int r;
 
@@ -217,13 +222,13 @@ check_request(struct provision *p, struct pki_request_info *info)
 		                                    "command again",
 		                state[0] != '\0' ? ": " : "", state);
 	}
-	r = pki_request_about(p->report.csr, info, why);
+	r = pki_request_about(p->report.csr, &info, why);
 	return r < 0 ? cli_fail(cli, r, "the board's certificate request: %s", why) : CLI_DONE;
 }
 
-/* As `enroll --csr`, but the page is ready before the register is written. */
+/* Certificate and page, in memory only. */
 static int
-enrol(struct provision *p)
+prepare(struct provision *p)
 {
 	struct enrolment *e = &p->e;
 	char why[PROVISION_WHY_SIZE];
@@ -236,17 +241,43 @@ enrol(struct provision *p)
 	r = board_settings_page(&p->settings, e->identity,
 	                        span_of(e->issued.der, e->issued.der_len), time(NULL),
 	                        p->generation, p->block, why);
-	if (r < 0) {
-		return cli_fail(e->cli, r, "%s", why);
+	return r < 0 ? cli_fail(e->cli, r, "%s", why) : CLI_DONE;
+}
+
+/* Would the register take it? Only asked when it is not written. */
+static int
+ask_register(struct provision *p)
+{
+	struct enrolment *e = &p->e;
+	struct reg_device known;
+
+	if (cli_option(e->cli, "replace", 0) == NULL &&
+	    reg_find(e->reg, span_str(e->identity), &known) == 0 &&
+	    (known.state == REG_REVOKED || (known.fingerprint[0] != '\0' &&
+	                                    strcmp(known.fingerprint,
+	                                           e->issued.cert->fingerprint) != 0))) {
+		return cli_fail(e->cli, ERR_EXISTS, "%s is revoked or enrolled with another key; "
+		                                    "--replace would be needed", e->identity);
 	}
-	r = enroll_register(e);
-	return r < 0 ? cli_fail(e->cli, r, "%s", e->why) : CLI_DONE;
+	return CLI_DONE;
+}
+
+/* As `enroll --csr` does, then the page: what the board gets, the register has. */
+static int
+enrol(struct provision *p)
+{
+	int r;
+
+	if (p->dry_run) {
+		return ask_register(p);
+	}
+	r = enroll_register(&p->e);
+	return r < 0 ? cli_fail(p->e.cli, r, "%s", p->e.why) : write_page(p);
 }
 
 static int
 provision(struct provision *p)
 {
-	struct pki_request_info info;
 	int r = board_settings_trust(p->e.cli, p->e.pki, &p->settings);
 
 	r = r == CLI_DONE ? look(p) : r;
@@ -256,17 +287,10 @@ provision(struct provision *p)
 	if (!p->report.locked) {
 		return consent(p);
 	}
-	r = check_request(p, &info);
-	if (r != CLI_DONE) {
-		return r;
-	}
-	if (p->dry_run) {
-		return say_provisioned(p, p->e.name != NULL ? p->e.name : info.name,
-		                       info.fingerprint);
-	}
-	r = enrol(p);
-	r = r == CLI_DONE ? write_page(p) : r;
-	return r == CLI_DONE ? say_provisioned(p, p->e.identity, info.fingerprint) : r;
+	r = check_request(p);
+	r = r == CLI_DONE ? prepare(p) : r;
+	r = r == CLI_DONE ? enrol(p) : r;
+	return r == CLI_DONE ? say_provisioned(p) : r;
 }
 
 int

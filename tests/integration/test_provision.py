@@ -290,6 +290,14 @@ def test_dry_run_changes_nothing(board):
     assert board.flash.read_bytes() == before
     assert not [line for line in board.log() if "-w" in line or "-R" in line]
     assert "0123F52E01F0C201EE" not in board.gateway.ctl("devices").out
+    assert not os.path.exists(os.path.join(board.gateway.state, "pki", "issued"))
+    # It says what the real run would say.
+    board.provision("--name", "pump1", "--group", "pumps")
+    assert board.provision("--name", "pump1", "--dry-run", output="json")["group"] == "pumps"
+    board.key = ec.generate_private_key(ec.SECP256R1())
+    board.says()
+    assert "--replace" in board.provision("--name", "pump1", "--dry-run", status=1).err
+    board.provision("--name", "pump1", "--dry-run", "--replace")
 
 
 @pytest.mark.parametrize("args,text", [
