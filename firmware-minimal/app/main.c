@@ -16,6 +16,8 @@
 #include "hal/uart.h"
 #include "provision/page.h"
 
+#define LOOK_MS 10
+
 int main(void);
 
 static void
@@ -84,6 +86,17 @@ become_provisioned(struct settings *settings)
 	}
 }
 
+/* Milliseconds add up to power: most of them only count. */
+static void
+doze(void)
+{
+	struct deadline d = deadline_in(LOOK_MS);
+
+	do {
+		upkeep();
+	} while (link_quiet() && !winc_pin_irq() && !deadline_over(&d));
+}
+
 int
 main(void)
 {
@@ -98,6 +111,6 @@ main(void)
 	link_start(&settings);
 	for (;;) {
 		link_step();
-		upkeep();
+		doze();
 	}
 }
