@@ -629,6 +629,12 @@ link_step(void)
 	change(next);
 }
 
+bool
+link_quiet(void)
+{
+	return net.state == STATE_RUN || net.state == STATE_PAUSE || net.state == STATE_JOIN;
+}
+
 void
 link_start(const struct settings *settings)
 {

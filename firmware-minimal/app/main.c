@@ -16,6 +16,10 @@
 #include "hal/uart.h"
 #include "provision/page.h"
 
+/* One round of the longest code: a crash that comes again at once is seen, and not a storm. */
+#define SHOW_CRASH_MS 10000
+#define LOOK_MS 10
+
 int main(void);
 
 static void
@@ -56,9 +60,11 @@ tell_last_reset(void)
 		         (unsigned long)fault.pc, (unsigned long)fault.lr, (unsigned long)fault.sp,
 		         (unsigned long)fault.phase);
 		status_report(REPORT_HARD_FAULT, NULL);
+		upkeep_for(SHOW_CRASH_MS);
 	} else if ((board_reset_cause() & PM_RCAUSE_WDT) != 0) {
 		log_line("the watchdog struck in phase %lu", (unsigned long)board_last_phase());
 		status_report(REPORT_WATCHDOG, NULL);
+		upkeep_for(SHOW_CRASH_MS);
 	}
 }
 
@@ -84,6 +90,17 @@ become_provisioned(struct settings *settings)
 	}
 }
 
+/* Milliseconds add up to power: most of them only count. */
+static void
+doze(void)
+{
+	struct deadline d = deadline_in(LOOK_MS);
+
+	do {
+		upkeep();
+	} while (link_quiet() && !winc_pin_irq() && !deadline_over(&d));
+}
+
 int
 main(void)
 {
@@ -98,6 +115,6 @@ main(void)
 	link_start(&settings);
 	for (;;) {
 		link_step();
-		upkeep();
+		doze();
 	}
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST 32
+#define OPTIONS_LIST 256
 
 /* Exit statuses; with several boards the highest one counts. */
 enum {

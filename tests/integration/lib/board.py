@@ -5,6 +5,7 @@ EMULATOR and FIRMWARE_IMAGE name the two; the .elf lies beside the image.
 """
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -34,6 +35,19 @@ needs_board = [
     pytest.mark.skipif(not os.path.exists(IMAGE),
                        reason="%s was not built: the cross compiler is missing" % IMAGE),
 ]
+
+
+# Values that say more than 1 does, for the faults that take one.
+FAULT_VALUES = {
+    "winc.idle": 3, "winc.idle-token": 3, "winc.state": 5, "winc.firmware-slow": 800,
+    "winc.grant-slow": 50, "winc.recv-size": 7, "winc.time-late": 4000, "atecc.busy": 30,
+    "atecc.wake-late": 4000, "atecc.wake-status": 7, "atecc.slow": 140, "atecc.status": 3,
+    "atecc.short": 3, "atecc.tail": 2, "atecc.signature": 2,
+}
+
+
+def fault_word(name):
+    return "%s=%d" % (name, FAULT_VALUES[name]) if name in FAULT_VALUES else name
 
 
 def faults():
@@ -113,6 +127,10 @@ class Board:
         """The last line that matches."""
         return next((line for line in reversed(self.lines()) if re.search(pattern, line)), None)
 
+    def codes(self):
+        """What it reported, in order; 0 is "connected"."""
+        return [int(n) for n in re.findall(r"^ *\d+\.\d+ report (\d+):", self.text(), re.M)]
+
     def wait(self, pattern, seconds=STEP, count=1):
         """Until so many lines match; the last of them."""
         def look():
@@ -171,6 +189,12 @@ class Board:
                                 "--gateway-port", str(self.gateway.port), "--name", self.name,
                                 *options, status=status, output=output if status == 0 else None,
                                 **kw)
+
+    def copy_of(self, other):
+        """Become the same board, switched off: its flash and its chip."""
+        for kind in ("flash", "atecc"):
+            shutil.copyfile(other.path(kind), self.path(kind))
+        return self
 
     def provisioned(self, *options):
         """From a board as flashed to one with settings."""
