@@ -125,22 +125,13 @@ keep_request(void)
 	return make_request(facts);
 }
 
-/* It comes with new settings, and those with a reset. */
-static void __attribute__((noreturn))
-wait_for_consent(void)
-{
-	status_report(REPORT_CHIP_UNLOCKED, NULL);
-	for (;;) {
-		upkeep();
-	}
-}
-
 void
 chip_start(bool consent, bool provisioned)
 {
 	enum atecc_status status;
 	unsigned failures = 0;
 
+	/* Also an unlocked chip is asked again: it may have been a slip of the bus. */
 	for (;;) {
 		status = make_usable(consent);
 		if (status == ATECC_OK) {
@@ -151,9 +142,6 @@ chip_start(bool consent, bool provisioned)
 		}
 		if (status == ATECC_OK) {
 			break;
-		}
-		if (status == ATECC_UNLOCKED) {
-			wait_for_consent();
 		}
 		complain_and_wait(status, ++failures);
 	}

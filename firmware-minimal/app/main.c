@@ -17,6 +17,8 @@
 #include "provision/page.h"
 
 #define LOOK_MS 10
+/* One round of the longest code: a crash that comes again at once is seen, and not a storm. */
+#define SHOW_CRASH_MS 10000
 
 int main(void);
 
@@ -58,9 +60,11 @@ tell_last_reset(void)
 		         (unsigned long)fault.pc, (unsigned long)fault.lr, (unsigned long)fault.sp,
 		         (unsigned long)fault.phase);
 		status_report(REPORT_HARD_FAULT, NULL);
+		upkeep_for(SHOW_CRASH_MS);
 	} else if ((board_reset_cause() & PM_RCAUSE_WDT) != 0) {
 		log_line("the watchdog struck in phase %lu", (unsigned long)board_last_phase());
 		status_report(REPORT_WATCHDOG, NULL);
+		upkeep_for(SHOW_CRASH_MS);
 	}
 }
 
