@@ -16,9 +16,9 @@
 #include "hal/uart.h"
 #include "provision/page.h"
 
+#define LOOK_MS 10
 /* One round of the longest code: a crash that comes again at once is seen, and not a storm. */
 #define SHOW_CRASH_MS 10000
-#define LOOK_MS 10
 
 int main(void);
 

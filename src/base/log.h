@@ -32,6 +32,7 @@ enum log_level {
 	X(CONF, "conf")                                              \
 	X(PKI, "pki")                                                \
 	X(REGISTER, "register")                                      \
+	X(SPOOL, "spool")                                            \
 	X(LOOP, "loop")                                              \
 	X(TLS, "tls")                                                \
 	X(UPSTREAM, "upstream")                                      \

@@ -42,7 +42,18 @@
 	X(BYTES_UP, counter, "bytes_up", "MQTT bytes received from devices")                       \
 	X(BYTES_DOWN, counter, "bytes_down", "MQTT bytes sent to devices")                         \
 	X(PAUSED, counter, "backpressure_pauses", "times a side was paused because the other was slow") \
-	X(HANDSHAKES_DEFERRED, counter, "handshakes_deferred", "handshake steps put off for connected devices")
+	X(HANDSHAKES_DEFERRED, counter, "handshakes_deferred", "handshake steps put off for connected devices") \
+	X(PUBLISH_STORED, counter, "publish_stored", "PUBLISH packets handed to the spool")         \
+	X(STORE_REFUSED, counter, "store_refused", "PUBLISH packets that the spool did not keep")   \
+	X(SESSIONS_HELD, gauge, "sessions_held", "devices connected now without a broker")         \
+	X(OUTAGE_HELD, counter, "outage_held", "devices held when the broker was lost")            \
+	X(OUTAGE_ADMITTED, counter, "outage_admitted", "devices let in while the broker was away") \
+	X(OUTAGE_CLOSED, counter, "outage_closed", "devices closed because the broker was lost")   \
+	X(OUTAGE_RESTORED, counter, "outage_restored", "held devices that the broker has again")   \
+	X(OUTAGE_TERMS, counter, "outage_not_restored_limits", "held devices closed since the broker had other limits or a session") \
+	X(OUTAGE_SUBSCRIPTIONS, counter, "outage_not_restored_subscription", "held devices closed since a subscription was not granted again") \
+	X(OUTAGE_REFUSED, counter, "outage_not_restored_refused", "held devices closed since the broker refused their CONNECT") \
+	X(OUTAGE_ENDED, counter, "outage_ended", "held devices whose connection ended before the broker had them again")
 
 enum metric {
 #define X(name, kind, word, help) METRIC_##name,

@@ -290,6 +290,7 @@ conf_check_all(struct load *load)
 	}
 	check_limits(load);
 	check_upstream(load);
+	conf_check_uplink(load);
 	check_listeners(load);
 	check_others(load);
 	if (load->files) {

@@ -99,6 +99,10 @@ void conf_default_map(struct load *load);
 /* ---- check.c ---- */
 void conf_check_all(struct load *load);
 
+/* ---- uplink.c ---- */
+/* The keys of uplink; a topic that is "" becomes NULL. */
+void conf_check_uplink(struct load *load);
+
 /* ---- show.c ---- */
 void conf_show_build(struct load *load);
 

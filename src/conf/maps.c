@@ -35,6 +35,28 @@ parse_labels(struct load *load, const config_setting_t *group, const char *shown
 	}
 }
 
+/*
+ * What is stored goes to the broker with QoS 1, and twice when the gateway
+ * ends between the broker's acknowledgement and the removal: right for
+ * QoS 1, wrong for QoS 2.
+ */
+static void
+check_stored(struct load *load, const config_setting_t *item, const char *shown,
+             struct topic_rule *rule)
+{
+	const config_setting_t *qos = config_setting_get_member(item, "qos");
+
+	if (rule->delivery != TOPIC_DELIVERY_STORE || rule->max_qos < 2) {
+		return;
+	}
+	if (qos != NULL) {
+		load_fault_at(load, qos->line, shown,
+		              "must be 0 or 1 with delivery = \"store\": \"exactly once\" cannot be "
+		              "promised for a message that is stored and sent later");
+	}
+	rule->max_qos = 1;
+}
+
 void
 parse_rules(struct load *load, const config_setting_t *list, const struct schema_key *key,
             const char *shown, struct conf_map *map)
@@ -58,13 +80,8 @@ parse_rules(struct load *load, const config_setting_t *list, const struct schema
 		parse_defaults(load, prefix, &rule[i]);
 		parse_group(load, item, prefix, at, &rule[i]);
 		source_place(&load->source, item->line, &file, &rule[i].line);
-		if (rule[i].delivery == TOPIC_DELIVERY_STORE) {
-			const config_setting_t *line = config_setting_get_member(item, "delivery");
-
-			conf_key(at, sizeof at, "%s[%d].delivery", shown, i);
-			load_fault_at(load, line->line, at,
-			              "\"store\" is not offered: this release relays only");
-		}
+		conf_key(at, sizeof at, "%s[%d].qos", shown, i);
+		check_stored(load, item, at, &rule[i]);
 	}
 	if (rule != NULL && publish) {
 		map->rules.publish = rule;

@@ -44,6 +44,9 @@ store_number(const struct schema_key *key, void *base, int64_t value)
 	case 2:
 		*(uint16_t *)at = (uint16_t)value;
 		break;
+	case 8:
+		*(uint64_t *)at = (uint64_t)value;
+		break;
 	default:
 		*(uint32_t *)at = (uint32_t)value;
 		break;

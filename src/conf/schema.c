@@ -42,6 +42,18 @@ static const struct schema_word deliveries[] = {
 	{ NULL, 0 },
 };
 
+static const struct schema_word outages[] = { /* conf_outage.hold */
+	{ "hold", true },
+	{ "refuse", false },
+	{ NULL, 0 },
+};
+
+static const struct schema_word persistents[] = { /* conf_outage.publish_only */
+	{ "refuse", false },
+	{ "publish-only", true },
+	{ NULL, 0 },
+};
+
 static const struct schema_word denials[] = {
 	{ "drop", TOPIC_DENIAL_DROP },
 	{ "close", TOPIC_DENIAL_CLOSE },
@@ -83,6 +95,7 @@ const struct schema_word schema_log_levels[] = {
 #define DAY    (24 * 60 * MINUTE)
 #define KIB    1024
 #define MIB    1048576
+#define GIB    ((int64_t)1 << 30)
 
 const struct schema_key conf_schema[] = {
 	{ "gateway.name", TEXT(512), AT(struct conf, gateway.name),
@@ -160,6 +173,28 @@ const struct schema_key conf_schema[] = {
 	{ "upstream.pending", COUNT(1, 4096), AT(struct conf, upstream.pending),
 	  .derived = "8 on a unix socket, 64 on TCP",
 	  .help = "connections to the broker under way at once" },
+	{ "upstream.response_timeout", MS(2000, 5 * MINUTE),
+	  AT(struct conf, upstream.response_timeout), .fallback = "10s",
+	  .help = "a broker that owes an answer for so long counts as away" },
+
+	{ "uplink.client_id", TEXT(4096), AT(struct conf, uplink.client_id),
+	  .fallback = "gateway-${gateway}",
+	  .help = "client identifier of the gateway's own session, with ${gateway}" },
+	{ "uplink.username", TEXT(512), AT(struct conf, uplink.username),
+	  .fallback = "mqtt-gateway",
+	  .help = "user name of it; no device may have that identity" },
+	{ "uplink.status_topic", .type = SCHEMA_TEXT, .min = 0, .max = 4096,
+	  AT(struct conf, uplink.status_topic), .fallback = "gateway/${gateway}/status",
+	  .help = "where the gateway tells that it is there; \"\": nowhere" },
+	{ "uplink.presence_topic", .type = SCHEMA_TEXT, .min = 0, .max = 4096,
+	  AT(struct conf, uplink.presence_topic),
+	  .fallback = "gateway/${gateway}/devices/${identity}/presence",
+	  .help = "where it tells that a device is there; \"\": nowhere" },
+	{ "uplink.inflight", COUNT(1, 1000), AT(struct conf, uplink.inflight), .fallback = "20",
+	  .help = "stored messages sent at once and not yet acknowledged" },
+
+	{ "spool.size", BYTES(1 * MIB, 1024 * GIB), AT(struct conf, spool.bytes),
+	  .fallback = "256MiB", .help = "what is stored for all devices together" },
 
 	{ "limits.connections", COUNT(1, 1000000), AT(struct conf, limits.connections),
 	  .fallback = "10000", .help = "devices connected at once" },
@@ -187,6 +222,9 @@ const struct schema_key conf_schema[] = {
 	  .fallback = "1000", .help = "topic filters per device" },
 	{ "limits.topic_aliases", COUNT(0, 65535), AT(struct conf, limits.topic_aliases),
 	  .fallback = "10", .help = "topic aliases per device and direction; 0: none" },
+	{ "limits.hold_memory", BYTES(1 * KIB, 16 * MIB), AT(struct conf, limits.hold_memory),
+	  .fallback = "64KiB",
+	  .help = "publishes kept per device until the broker has acknowledged them" },
 	{ "limits.high_water", BYTES(4 * KIB, 64 * MIB), AT(struct conf, limits.high_water),
 	  .fallback = "64KiB", .help = "bytes queued towards a slow side that pause the other" },
 	{ "limits.low_water", BYTES(1 * KIB, 64 * MIB), AT(struct conf, limits.low_water),
@@ -209,6 +247,20 @@ const struct schema_key conf_schema[] = {
 	  .fallback = "drop", .help = "a publish that no rule covers: drop it, or close" },
 	{ "maps[].grace_days", COUNT(0, 3650), AT(struct conf_map, grace_days), .fallback = "0",
 	  .help = "days that a device may still connect after its certificate's end" },
+	{ "maps[].outage.devices", WORDS(outages), AT(struct conf_map, outage.hold),
+	  .fallback = "hold", .help = "while the broker is away: hold the devices, or refuse them" },
+	{ "maps[].outage.persistent", WORDS(persistents),
+	  AT(struct conf_map, outage.publish_only), .fallback = "refuse",
+	  .help = "persistent sessions that arrive then: refuse, or let them publish only" },
+	{ "maps[].outage.store_bytes", BYTES(4 * KIB, 1024 * GIB),
+	  AT(struct conf_map, outage.store_bytes), .zero = "no bound", .fallback = "1MiB",
+	  .help = "what is stored for one device; 0: no bound of its own" },
+	{ "maps[].outage.store_messages", COUNT(1, 100000000),
+	  AT(struct conf_map, outage.store_messages), .zero = "no bound", .fallback = "10000",
+	  .help = "messages stored for one device; 0: no bound of its own" },
+	{ "maps[].outage.store_age", SECONDS(60, 315360000),
+	  AT(struct conf_map, outage.store_age), .zero = "no bound", .fallback = "7d",
+	  .help = "how long a stored message is kept; 0: for ever" },
 	{ "maps[].publish", .type = SCHEMA_RULES, AT(struct conf_map, rules.publish),
 	  .min = 0, .max = 256, .derived = "nothing may be published",
 	  .help = "rules for what the device publishes" },
@@ -223,7 +275,7 @@ const struct schema_key conf_schema[] = {
 	{ "maps[].publish[].max_payload", BYTES(0, 268435455), AT(struct topic_rule, max_payload),
 	  .fallback = SCHEMA_UNLIMITED, .help = "largest payload" },
 	{ "maps[].publish[].delivery", WORDS(deliveries), AT(struct topic_rule, delivery),
-	  .fallback = "relay", .help = "relay; \"store\" is not offered yet" },
+	  .fallback = "relay", .help = "relay; or store first, always" },
 	{ "maps[].subscribe", .type = SCHEMA_RULES, AT(struct conf_map, rules.subscribe),
 	  .min = 0, .max = 256, .derived = "nothing may be subscribed to",
 	  .help = "rules for what the device gets" },

@@ -29,6 +29,7 @@ number_of(const struct schema_key *key, const void *base)
 
 	return key->size == 1 ? *(const uint8_t *)at :
 	       key->size == 2 ? *(const uint16_t *)at :
+	       key->size == 8 ? (int64_t)*(const uint64_t *)at :
 	                        *(const uint32_t *)at;
 }
 
@@ -134,9 +135,33 @@ rule_text(struct load *load, const struct topic_rule *rule, bool publish)
 		snprintf(most, sizeof most, ", max_payload %s",
 		         value_show(rule->max_payload, VALUE_BYTES, number));
 	}
-	return load_printf(load, "%s %s %s%s%s%s", rule->device, publish ? "->" : "<-",
+	return load_printf(load, "%s %s %s%s%s%s%s", rule->device, publish ? "->" : "<-",
 	                   rule->broker, qos,
-	                   rule->retain == TOPIC_RETAIN_CLEAR ? ", retain clear" : "", most);
+	                   rule->retain == TOPIC_RETAIN_CLEAR ? ", retain clear" : "", most,
+	                   rule->delivery == TOPIC_DELIVERY_STORE ? ", delivery store" : "");
+}
+
+/* "devices hold, persistent refuse, store_bytes 1MiB, ...": as the keys are called. */
+static const char *
+outage_text(struct load *load, const struct conf_map *map)
+{
+	static const char prefix[] = "maps[].outage.";
+	const char *text = "";
+
+	for (size_t i = 0; i < conf_schema_count && text != NULL; i++) {
+		const struct schema_key *key = &conf_schema[i];
+		const char *name = schema_name(key, prefix);
+		char number[VALUE_TEXT_SIZE];
+
+		if (name != NULL) {
+			text = load_printf(load, "%s%s%s %s", text, text[0] != '\0' ? ", " : "",
+			                   name,
+			                   key->type == SCHEMA_WORD ?
+			                           schema_word(key->words, (int)number_of(key, map)) :
+			                           value_show(number_of(key, map), key->unit, number));
+		}
+	}
+	return text;
 }
 
 static void
@@ -168,6 +193,8 @@ add_maps(struct load *load, const struct schema_key *key)
 		    match_text(load, &map->match));
 		add(load, key, load_printf(load, "maps[%s].on_denial", map->name),
 		    schema_word(denial->words, (int)map->rules.on_denial));
+		add(load, key, load_printf(load, "maps[%s].outage", map->name),
+		    outage_text(load, map));
 		if (map->grace_days > 0) {
 			add(load, key, load_printf(load, "maps[%s].grace_days", map->name),
 			    load_printf(load, "%u", map->grace_days));
@@ -186,7 +213,7 @@ entries_needed(const struct conf *conf)
 	size_t n = conf_schema_count + conf->listener_count;
 
 	for (size_t i = 0; i < conf->map_count; i++) {
-		n += 2 + conf->map[i].rules.publish_count + conf->map[i].rules.subscribe_count;
+		n += 4 + conf->map[i].rules.publish_count + conf->map[i].rules.subscribe_count;
 	}
 	return n;
 }

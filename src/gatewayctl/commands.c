@@ -125,6 +125,12 @@ static const struct option_spec failures_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec spool_purge_options[] = {
+	{ "all", 0, NULL, "of all devices" },
+	{ "yes", 'y', NULL, "do not ask" },
+	{ NULL },
+};
+
 static const struct option_spec watch_options[] = {
 	{ "failures", 0, NULL, "failed attempts and broken sessions" },
 	{ NULL },
@@ -246,6 +252,17 @@ const struct command commands[] = {
 	  "gatewayctl topics pump1 --publish Home\n"
 	  "gatewayctl topics pump1 --subscribe 'all/#'\n",
 	  topics_options, topics_run },
+	{ "spool", "[ID]", 0, 1, "show what is stored until the broker is back",
+	  "How much, how old, and of which devices; counters are since the start of gatewayd.\n",
+	  "gatewayctl spool\n"
+	  "gatewayctl spool pump1 -o json\n",
+	  NULL, spool_run },
+	{ "spool purge", "[ID]", 0, 1, "remove what is stored for a device, or for all",
+	  "It was acknowledged to the device and is lost then. What the broker is just being\n"
+	  "sent stays.\n",
+	  "gatewayctl spool purge pump1\n"
+	  "gatewayctl spool purge --all --yes\n",
+	  spool_purge_options, spool_purge_run },
 	{ "failures", "[ID|ADDRESS]", 0, 1, "list who failed to connect, and why",
 	  "Newest first. Attempts that fail the same way are one line with their count and\n"
 	  "the time between two of them.\n",
@@ -258,10 +275,12 @@ const struct command commands[] = {
 	  "gatewayctl diagnose pump1\n"
 	  "gatewayctl diagnose 192.0.2.7\n",
 	  NULL, diagnose_run },
-	{ "watch", "", 0, 0, "show what happens as it happens",
-	  "One line for each event, with -o json one document for each, until Ctrl-C.\n",
-	  "gatewayctl watch --failures\n"
-	  "gatewayctl watch --failures -o json\n",
+	{ "watch", "[ID]", 0, 1, "show what happens as it happens",
+	  "The messages of a device, or what fails. One line for each event, with -o json\n"
+	  "one document for each, until Ctrl-C.\n",
+	  "gatewayctl watch pump1\n"
+	  "gatewayctl watch pump1 -o json\n"
+	  "gatewayctl watch --failures\n",
 	  watch_options, watch_run },
 	{ "help", "[COMMAND]", 0, 3, "show help", NULL,
 	  "gatewayctl help enroll\n", NULL, help_run },

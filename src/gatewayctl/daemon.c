@@ -44,6 +44,35 @@ print_metrics(FILE *out, const struct doc *metrics)
 	}
 }
 
+/* The gateway's own session with the broker, and what the broker says of itself. */
+static void
+print_broker_session(FILE *out, const struct doc *broker)
+{
+	static const struct column session[] = {
+		{ "connected", "own session   ", PRINT_YES_NO },
+		{ "since", "since", PRINT_WHEN },
+		{ "last_error", "last error    ", PRINT_TEXT, true },
+		{ "round_trip_us", "round trip us ", PRINT_NUMBER },
+		{ "inflight", "being drained ", PRINT_NUMBER },
+		{ "drained", "drained", PRINT_NUMBER },
+		{ NULL },
+	};
+	static const struct column figures[] = {
+		{ "version", "broker says   ", PRINT_TEXT, true },
+		{ "uptime", "  uptime", PRINT_TEXT, true },
+		{ "clients_connected", "  clients", PRINT_TEXT, true },
+		{ "clients_total", "  sessions", PRINT_TEXT, true },
+		{ "messages_dropped", "  dropped", PRINT_TEXT, true },
+		{ "messages_stored", "  stored", PRINT_TEXT, true },
+		{ "heap", "  heap bytes", PRINT_TEXT, true },
+		{ "received_1min", "  messages/min", PRINT_TEXT, true },
+		{ NULL },
+	};
+
+	print_record(out, doc_get(broker, "session"), session, 0);
+	print_record(out, doc_get(broker, "figures"), figures, 0);
+}
+
 static void
 print_status(FILE *out, const struct doc *doc)
 {
@@ -61,6 +90,7 @@ print_status(FILE *out, const struct doc *doc)
 	static const struct column broker[] = {
 		{ "address", "broker" },
 		{ "state", "broker is" },
+		{ "frozen", "frozen", PRINT_YES_NO, true },
 		{ "since", "since", PRINT_WHEN },
 		{ "last_error", "last error    ", PRINT_TEXT, true },
 		{ NULL },
@@ -69,6 +99,7 @@ print_status(FILE *out, const struct doc *doc)
 	print_record(out, doc, columns, 0);
 	print_listeners(out, doc_get(doc, "listeners"));
 	print_record(out, doc_get(doc, "broker"), broker, 0);
+	print_broker_session(out, doc_get(doc, "broker"));
 	print_metrics(out, doc_get(doc, "metrics"));
 }
 

@@ -40,6 +40,8 @@ int config_check_run(struct cli *cli);
 int config_show_run(struct cli *cli);
 int topics_run(struct cli *cli);
 int failures_run(struct cli *cli);
+int spool_run(struct cli *cli);
+int spool_purge_run(struct cli *cli);
 int diagnose_run(struct cli *cli);
 int watch_run(struct cli *cli);
 

@@ -14,17 +14,14 @@
 
 struct watching {
 	struct cli *cli;
+	void (*line)(FILE *out, const struct doc *event);
 	int error; /* of printing */
 };
 
-/* "12:03:55  192.0.2.7  pump1  device-lacks-ca  sentence", escaped. */
 static void
-print_line(FILE *out, const struct doc *failure)
+print_time(FILE *out, int64_t when)
 {
-	static const char *const cells[] = { "address", "device", "cause", "sentence" };
-	struct doc *row = doc_map();
-	time_t at = (time_t)doc_get_int(failure, "last_at", 0);
-	int64_t count = doc_get_int(failure, "count", 1);
+	time_t at = (time_t)when;
 	char text[16] = "-";
 	struct tm tm;
 
@@ -32,6 +29,17 @@ print_line(FILE *out, const struct doc *failure)
 		strftime(text, sizeof text, "%H:%M:%S", &tm);
 	}
 	fputs(text, out);
+}
+
+/* "12:03:55  192.0.2.7  pump1  device-lacks-ca  sentence", escaped. */
+static void
+print_failure(FILE *out, const struct doc *failure)
+{
+	static const char *const cells[] = { "address", "device", "cause", "sentence" };
+	struct doc *row = doc_map();
+	int64_t count = doc_get_int(failure, "count", 1);
+
+	print_time(out, doc_get_int(failure, "last_at", 0));
 	failures_put_device(row, failure);
 	for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
 		char *cell = print_cell(doc_get(i == 1 ? row : failure, cells[i]), PRINT_TEXT);
@@ -46,15 +54,60 @@ print_line(FILE *out, const struct doc *failure)
 	fputc('\n', out);
 }
 
-static int
-print_event(struct cli *cli, const struct doc *event)
+/* What is shown of a payload on one line, in bytes of its text or hex digits. */
+#define PREVIEW 120
+
+static void
+print_payload(FILE *out, const struct doc *message)
 {
+	const char *payload = doc_get_text(message, "payload", "");
+	bool hex = strcmp(doc_get_text(message, "encoding", "text"), "hex") == 0;
+	size_t n = strlen(payload);
+	struct doc *head;
+	char *cell;
+
+	if (n > PREVIEW) {
+		for (n = PREVIEW; n > 0 && (payload[n] & 0xc0) == 0x80; n--) {
+			/* whole characters only */
+		}
+	}
+	head = doc_string(span_of(payload, n));
+	cell = print_cell(head, PRINT_TEXT);
+	fprintf(out, "  %s%s%s", hex ? "hex " : "", cell != NULL ? cell : "",
+	        payload[n] != '\0' || doc_get_bool(message, "cut", false) ? "..." : "");
+	free(cell);
+	doc_free(head);
+}
+
+/* "12:03:55  up  Home = home/pump1/telemetry  qos 1 retain  17 B  text", escaped. */
+static void
+print_message(FILE *out, const struct doc *message)
+{
+	char *device = print_cell(doc_get(message, "device_topic"), PRINT_TEXT);
+	char *broker = print_cell(doc_get(message, "broker_topic"), PRINT_TEXT);
+
+	print_time(out, doc_get_int(message, "at", 0));
+	fprintf(out, "  %-4s  %s = %s  qos %" PRId64 "%s  %" PRId64 " B",
+	        doc_get_text(message, "direction", ""), device != NULL ? device : "",
+	        broker != NULL ? broker : "", doc_get_int(message, "qos", 0),
+	        doc_get_bool(message, "retain", false) ? " retain" : "",
+	        doc_get_int(message, "size", 0));
+	print_payload(out, message);
+	fputc('\n', out);
+	free(device);
+	free(broker);
+}
+
+static int
+print_event(const struct watching *w, const struct doc *event)
+{
+	struct cli *cli = w->cli;
 	struct buf text = { 0 };
 	struct span s;
 	int r = 0;
 
 	if (cli->format == CLI_TABLE) {
-		print_line(cli->out, event);
+		w->line(cli->out, event);
 	} else {
 		r = cli->format == CLI_JSON ? doc_write_json_line(event, &text) :
 		                              buf_append(&text, span_str("---\n"));
@@ -79,7 +132,7 @@ take_event(void *owner, const struct doc *event)
 {
 	struct watching *w = owner;
 
-	w->error = print_event(w->cli, event);
+	w->error = print_event(w, event);
 	return w->error == 0;
 }
 
@@ -99,18 +152,18 @@ open_signals(void)
 }
 
 static int
-watch_failures(struct cli *cli, const struct doc *args)
+watch(struct cli *cli, const struct doc *args, void (*line)(FILE *out, const struct doc *event))
 {
-	struct watching w = { .cli = cli };
-	struct ctl_watch watch = { .event = take_event, .owner = &w, .stop = open_signals() };
+	struct watching w = { .cli = cli, .line = line };
+	struct ctl_watch events = { .event = take_event, .owner = &w, .stop = open_signals() };
 	char why[CLI_WHY_SIZE];
 	int r;
 
-	if (watch.stop < 0) {
+	if (events.stop < 0) {
 		return cli_fail(cli, -errno, "cannot wait for signals: %s", err_text(-errno));
 	}
-	r = cli_watch(cli, "watch", args, &watch, why);
-	close(watch.stop);
+	r = cli_watch(cli, "watch", args, &events, why);
+	close(events.stop);
 	if (r == ERR_CLOSED) {
 		return cli_fail(cli, ERR_UNAVAILABLE, "gatewayd has ended");
 	}
@@ -126,16 +179,22 @@ watch_failures(struct cli *cli, const struct doc *args)
 int
 watch_run(struct cli *cli)
 {
+	bool failures = cli_option(cli, "failures", 0) != NULL;
 	struct doc *args;
 	int r;
 
-	if (cli_option(cli, "failures", 0) == NULL) {
-		cli_note(cli, "say what to watch: gatewayctl watch --failures");
+	if (failures == (cli->words > 0)) {
+		cli_note(cli, "say what to watch: gatewayctl watch ID, or gatewayctl watch "
+		              "--failures");
 		return CLI_USAGE;
 	}
 	args = doc_map();
-	doc_set_text(args, "what", "failures");
-	r = doc_failed(args) ? cli_fail_memory(cli) : watch_failures(cli, args);
+	doc_set_text(args, "what", failures ? "failures" : "device");
+	if (!failures) {
+		doc_set_text(args, "identity", cli->word[0]);
+	}
+	r = doc_failed(args) ? cli_fail_memory(cli) :
+	                       watch(cli, args, failures ? print_failure : print_message);
 	doc_free(args);
 	return r;
 }

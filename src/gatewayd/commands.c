@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "gatewayd/daemon.h"
 #include "gatewayd/failures.h"
+#include "gatewayd/spool_commands.h"
 
 static void
 out_of_memory(struct ctl_request *request)
@@ -78,29 +79,6 @@ listeners_doc(const struct daemon *d)
 		doc_add(list, one);
 	}
 	return list;
-}
-
-static struct doc *
-broker_doc(const struct daemon *d)
-{
-	static const char *const state[] = { "unknown", "up", "away" };
-	const struct conf *c = d->conf;
-	struct doc *doc = doc_map();
-	struct broker_info info;
-	char address[512];
-
-	broker_read(d->shared.broker, &info);
-	if (c->upstream.path != NULL) {
-		snprintf(address, sizeof address, "%s", c->upstream.path);
-	} else {
-		snprintf(address, sizeof address, "%s port %u", c->upstream.address, c->upstream.port);
-	}
-	doc_set_text(doc, "state", state[info.state]);
-	doc_set_int(doc, "since", info.since);
-	doc_set_text(doc, "address", address);
-	doc_set_text(doc, "last_error", info.last_error != 0 ? err_text(info.last_error) : "");
-	doc_set_int(doc, "pending", info.pending);
-	return doc;
 }
 
 static struct doc *
@@ -322,12 +300,50 @@ reload(void *owner, struct ctl_request *request, const struct doc *args)
 	daemon_reload(owner, request);
 }
 
+/* ---- spool ------------------------------------------------------------------------------ */
+
+static void
+spool_command(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct daemon *d = owner;
+
+	spool_show(d->shared.spool, request, args);
+}
+
+static void
+spool_purged(void *owner, struct ctl_request *request, const char *identity, int64_t count)
+{
+	struct daemon *d = owner;
+	char detail[32];
+
+	log_notice(LOG_CTL, "spool purge asked for",
+	           log_str("device", identity != NULL ? identity : "(all)"),
+	           log_int("messages", count), log_int("uid", ctl_request_peer(request).uid));
+	if (count > 0) {
+		snprintf(detail, sizeof detail, "%lld messages", (long long)count);
+		daemon_audit(d, request, "spool-purge", identity, detail);
+	}
+	daemon_answered(d);
+}
+
+static void
+spool_purge_command(void *owner, struct ctl_request *request, const struct doc *args)
+{
+	struct daemon *d = owner;
+
+	if (spool_purge_start(d->shared.spool, d->loop, request, args, spool_purged, d)) {
+		d->asking++;
+	}
+}
+
 const struct ctl_command daemon_commands[] = {
 	{ "status", CTL_READ, status },
 	{ "sessions", CTL_READ, sessions },
 	{ "device", CTL_READ, device },
 	{ "disconnect", CTL_WRITE, disconnect },
 	{ "reload", CTL_WRITE, reload },
+	{ "spool", CTL_READ, spool_command },
+	{ "spool-purge", CTL_WRITE, spool_purge_command },
 	{ "failures", CTL_READ, failures_command },
 	{ "diagnose", CTL_READ, diagnose_command },
 	{ "watch", CTL_READ, watch_command },

@@ -44,6 +44,13 @@ gather_free(struct gather *g)
 
 static void stop_if_idle(struct daemon *d);
 
+void
+daemon_answered(struct daemon *d)
+{
+	d->asking--;
+	stop_if_idle(d);
+}
+
 static void
 gather_answered(struct worker_call *call)
 {
@@ -53,8 +60,7 @@ gather_answered(struct worker_call *call)
 	if (--g->waiting == 0) {
 		g->finish(g);
 		gather_free(g);
-		d->asking--;
-		stop_if_idle(d);
+		daemon_answered(d);
 	}
 }
 
@@ -127,6 +133,7 @@ tick(void *owner)
 
 	upkeep_tick(d);
 	failures_tick(d);
+	broker_session_tick(d);
 	send_heartbeats(d);
 	loop_timer_start(&d->tick, TICK_MS);
 }
@@ -140,7 +147,8 @@ tick(void *owner)
 static void
 stop_if_idle(struct daemon *d)
 {
-	if (d->stopping && d->asking == 0 && d->heartbeats == 0 && d->ctl == NULL) {
+	if (d->stopping && d->asking == 0 && d->heartbeats == 0 && d->ctl == NULL &&
+	    d->uplink_closed) {
 		for (unsigned i = 0; i < d->worker_count; i++) {
 			worker_stop(d->worker[i]);
 		}
@@ -154,6 +162,15 @@ control_closed(void *owner)
 	struct daemon *d = owner;
 
 	d->ctl = NULL;
+	stop_if_idle(d);
+}
+
+static void
+uplink_closed(void *owner)
+{
+	struct daemon *d = owner;
+
+	d->uplink_closed = true;
 	stop_if_idle(d);
 }
 
@@ -173,6 +190,8 @@ on_terminate(void *owner, int signum)
 	loop_signal_close(&d->terminate);
 	loop_signal_close(&d->interrupt);
 	ctl_server_close(d->ctl, control_closed, d);
+	/* Devices are told of as gone before they are sent away. */
+	uplink_close(d->uplink, uplink_closed, d);
 }
 
 static void
@@ -243,6 +262,16 @@ make_shared(struct daemon *d, char *why)
 		d->generation = reg_generation(d->reg);
 	}
 	return rc;
+}
+
+static int
+open_spool(struct daemon *d, char *why)
+{
+	char file[4096];
+	const struct spool_settings settings = { file, d->conf->spool.bytes };
+
+	snprintf(file, sizeof file, "%s/spool.db", d->conf->gateway.state_directory);
+	return spool_open(&settings, &d->shared.spool, why, PKI_WHY_SIZE);
 }
 
 static int
@@ -317,10 +346,13 @@ release(struct daemon *d)
 		log_warning(LOG_REGISTER, "the last sightings could not be written",
 		            log_str("reason", reg_error(d->reg)));
 	}
+	spool_close(d->shared.spool);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		worker_free(d->worker[i]);
 	}
 	loop_free(d->loop);
+	uplink_free(d->uplink);
+	presence_count_free(d->shared.presence);
 	reg_close(d->reg);
 	tls_shared_free(d->shared.tls);
 	strangers_free(d->shared.strangers);
@@ -357,7 +389,7 @@ daemon_run(struct daemon *d, const char *file)
 	                    why) != 0) {
 		return fail(d, "cannot open the control socket", why);
 	}
-	if (make_workers(d, why) != 0) {
+	if (open_spool(d, why) != 0 || broker_session_make(d) != 0 || make_workers(d, why) != 0) {
 		return fail(d, "cannot start", why);
 	}
 	if (watch_signals(d) != 0) {
@@ -368,6 +400,7 @@ daemon_run(struct daemon *d, const char *file)
 	}
 	loop_timer_start(&d->tick, TICK_MS);
 	upkeep_begin(d);
+	uplink_start(d->uplink);
 	tell_ready(d);
 	loop_run(d->loop);
 	release(d);

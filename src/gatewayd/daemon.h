@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "ctl/server.h"
+#include "gatewayd/broker.h"
 #include "gatewayd/metrics_http.h"
 #include "register/reg.h"
 #include "session/worker.h"
@@ -28,12 +29,15 @@ struct daemon {
 	_Atomic int64_t expiring;        /* devices, within UPKEEP_EXPIRING_DAYS */
 	_Atomic int64_t crl_next_update; /* the first of all lists; 0: none */
 	struct ctl_server *ctl;
+	struct uplink *uplink;
+	bool uplink_closed;
+	struct broker_facts broker_facts;
 	struct metrics_http *metrics;
 	struct loop_timer tick;
 	struct loop_signal hangup, terminate, interrupt;
 	struct heartbeat *heartbeat; /* one per worker */
 	unsigned heartbeats;         /* not yet answered */
-	unsigned asking;             /* questions to workers under way */
+	unsigned asking;             /* questions to workers and the spool under way */
 	struct list watchers; /* of failures.c */
 	int64_t started, reloaded; /* when the configuration in force was read: the later */
 	bool stopping;
@@ -77,6 +81,8 @@ void gather_start(struct gather *g, void (*run)(struct worker *worker, struct wo
                   void (*finish)(struct gather *gather));
 /* For one that is not to be started. */
 void gather_free(struct gather *g);
+/* An answer that `asking` counted has come: the daemon may end. */
+void daemon_answered(struct daemon *d);
 
 /* ---- upkeep (upkeep.c) ---------------------------------------------------------------- */
 

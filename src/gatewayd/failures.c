@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gatewayd/daemon.h"
+#include "gatewayd/watch.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MOST 1000
@@ -336,9 +337,14 @@ watch_command(void *owner, struct ctl_request *request, const struct doc *args)
 {
 	struct daemon *d = owner;
 	struct watcher *w;
+	const char *what = doc_get_text(args, "what", "failures");
 
-	if (strcmp(doc_get_text(args, "what", "failures"), "failures") != 0) {
-		ctl_refuse(request, -EINVAL, "only `failures` can be watched");
+	if (strcmp(what, "device") == 0) {
+		watch_device(d, request, args);
+		return;
+	}
+	if (strcmp(what, "failures") != 0) {
+		ctl_refuse(request, -EINVAL, "`failures` or `device` can be watched");
 		return;
 	}
 	w = calloc(1, sizeof *w);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gatewayd/daemon.h"
+#include "gatewayd/spool_commands.h"
 
 #ifdef HAVE_LIBMICROHTTPD
 #include <arpa/inet.h>
@@ -61,6 +62,8 @@ write_metrics(const struct daemon *d, FILE *text)
 		        "gateway_crl_next_update_seconds %lld\n",
 		        (long long)atomic_load(&d->crl_next_update));
 	}
+	broker_session_metrics(d, text);
+	spool_metrics(d->shared.spool, text);
 	write_causes(d, text);
 	fprintf(text, "# HELP gateway_info version of the gateway\n# TYPE gateway_info gauge\n"
 	              "gateway_info{version=\"" PACKAGE_VERSION "\"} 1\n");

@@ -122,9 +122,11 @@ swap(struct daemon *d, struct gather *g)
 	log_setup((enum log_level)conf->log_level, NULL, NULL);
 	budget_configure(d->shared.budget, conf->limits.connections,
 	                 conf->limits.connections_per_address);
+	spool_configure(d->shared.spool, conf->spool.bytes);
 	/* The CA may be another one: every session has to show its certificate again. */
 	tls_shared_forget_all(d->shared.tls);
 	upkeep_begin(d);
+	broker_session_reload(d);
 	gather_start(g, take_over, swapped);
 }
 

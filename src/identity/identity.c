@@ -33,6 +33,38 @@ name_of(const struct conf *conf, const struct pki_cert *cert)
 	return name;
 }
 
+/* Is it the expanded uplink.client_id? */
+static bool
+is_uplink_client(const struct conf *conf, const char *identity)
+{
+	const struct topic_vars vars = { .gateway = span_str(conf->gateway.name) };
+	uint8_t text[IDENTITY_MAX];
+	struct span which;
+	int len = topic_template_expand(span_str(conf->uplink.client_id), &vars, text,
+	                                sizeof text, &which);
+
+	return len > 0 && span_eq_str(span_of(text, (size_t)len), identity);
+}
+
+/*
+ * The broker knows the gateway's own session by these names, and gives it
+ * rights that no device has: the user name by its access lists, the client
+ * identifier because a second one takes the session over.
+ */
+const char *
+identity_taken(const struct conf *conf, const char *identity)
+{
+	if (strcmp(identity, conf->uplink.username) == 0) {
+		return "the name of the device is uplink.username, by which the broker knows "
+		       "the gateway itself: give the device another name, or change that key";
+	}
+	if (is_uplink_client(conf, identity)) {
+		return "the name of the device is uplink.client_id, by which the broker knows "
+		       "the gateway itself: give the device another name, or change that key";
+	}
+	return NULL;
+}
+
 int
 identity_of(const struct conf *conf, const struct pki_cert *cert, char *identity,
             const char **why)
@@ -64,6 +96,11 @@ identity_of(const struct conf *conf, const struct pki_cert *cert, char *identity
 	if (len > IDENTITY_MAX) {
 		identity[0] = '\0';
 		*why = "the identity is longer than 512 bytes";
+		return ERR_UNSAFE;
+	}
+	*why = identity_taken(conf, identity);
+	if (*why != NULL) {
+		identity[0] = '\0';
 		return ERR_UNSAFE;
 	}
 	return 0;

@@ -84,6 +84,29 @@ bool loop_timer_active(const struct loop_timer *timer);
 /* closed(owner) (may be NULL) runs later on the loop; then memory may go. */
 void loop_timer_close(struct loop_timer *timer, void (*closed)(void *owner));
 
+/* ---- sockets of libraries --------------------------------------------------------------- */
+
+/*
+ * A file descriptor that a library reads and writes itself, watched level
+ * triggered: for reading at first, then for what is wanted. Close it before the
+ * descriptor's number can come up again on this loop.
+ */
+struct loop_poll {
+	uv_poll_t handle; /* embedded: free the owner only in `closed` */
+	void (*ready)(void *owner, bool readable, bool writable);
+	void (*closed)(void *owner);
+	void *owner;
+};
+
+/* The descriptor becomes non-blocking. When it fails there is nothing to close. */
+int loop_poll_open(struct loop *loop, struct loop_poll *poll, int fd,
+                   void (*ready)(void *owner, bool readable, bool writable),
+                   void *owner) MUST_CHECK;
+/* Tell about bytes to read, about room for writing, both, or neither. */
+void loop_poll_want(struct loop_poll *poll, bool read, bool write);
+/* ready() will not run any more; closed(owner) (may be NULL) runs later. */
+void loop_poll_close(struct loop_poll *poll, void (*closed)(void *owner));
+
 /* ---- work put off ------------------------------------------------------------------ */
 
 /*

@@ -205,6 +205,8 @@ connack_take(struct relay *r, const struct unit *u)
 	if (t.a.code != 0) {
 		return refused(r, &t);
 	}
+	terms_take(&r->told, &t.a.props);
+	hold_judge(r);
 	r->phase = RELAY_LIVE;
 	return 0;
 }

@@ -73,6 +73,8 @@ remember(struct relay *r, const struct mqtt_connect *c)
 	r->version = (uint8_t)c->version;
 	r->clean_start = c->clean_start;
 	r->keep_alive = c->keep_alive;
+	r->has_will = c->has_will;
+	r->will_2 = relay_is_5(r) && c->has_will && c->will_qos == 2;
 	r->assigned = relay_is_5(r) && c->client_id.len == 0;
 	r->quiet = mqtt_props_number(props, MQTT_PROP_REQUEST_PROBLEM_INFORMATION, 1) == 0;
 	r->authenticates = mqtt_props_has(props, MQTT_PROP_AUTHENTICATION_METHOD);

@@ -141,7 +141,7 @@ say_ending(struct relay *r, enum mqtt_reason reason, const char *say)
 {
 	if (r->phase == RELAY_DIAL || r->phase == RELAY_WAIT_CONNACK) {
 		say_connack(r, reason, say);
-	} else if (r->phase == RELAY_LIVE && relay_is_5(r)) {
+	} else if (relay_connected(r) && relay_is_5(r)) {
 		say_disconnect(r, reason, say);
 	}
 }
@@ -171,7 +171,7 @@ end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reason, 
 	}
 	/* The device is not at fault, and the true reason would say that it is. */
 	relay_count(r, METRIC_MALFORMED_BROKER);
-	say_ending(r, r->phase == RELAY_LIVE ? MQTT_UNSPECIFIED_ERROR : MQTT_SERVER_UNAVAILABLE,
+	say_ending(r, relay_connected(r) ? MQTT_UNSPECIFIED_ERROR : MQTT_SERVER_UNAVAILABLE,
 	           NULL);
 	return end_silent(r, RELAY_SIDE_BROKER, reason, text);
 }

@@ -64,7 +64,7 @@ fold_free(struct fold *f)
 	free(f);
 }
 
-static void
+void
 fold_remove(struct relay *r, struct fold *f)
 {
 	list_remove(&f->node);
@@ -216,6 +216,7 @@ settle(struct relay *r, const struct fold *f, const struct mqtt_filter *filter, 
 	}
 	if (code < 0x80) {
 		s->granted = true;
+		s->told = code;
 		return subscription_store_put(r, s);
 	}
 	if (!s->granted && s->last == f->serial) {
@@ -291,9 +292,12 @@ fold_answer(struct relay *r, const struct unit *u)
 		return end_forbidden(r, &r->down, MQTT_PROTOCOL_ERROR,
 		                     "answered with another number of codes than filters");
 	}
+	if (f->restores) {
+		rc = restore_answer(r, f, in.codes);
+	}
 	if (f->ours) {
 		fold_remove(r, f);
-		return 0;
+		return rc;
 	}
 	return answer(r, f, &in);
 }

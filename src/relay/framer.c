@@ -2,7 +2,8 @@
 /*
  * From a stream of bytes to units, the same way in both directions. A unit
  * that lies whole in the input is handled where it lies. One that the end of
- * the input cuts is held until the rest comes. Payloads are never held.
+ * the input cuts is held until the rest comes. Payloads are never held, but
+ * for those that go to the store or may have to (message.c).
  */
 #include "relay/relay_int.h"
 
@@ -238,10 +239,19 @@ step_payload(struct relay *r, struct stream *s, struct span *in)
 			return rc;
 		}
 	}
+	if (s->into != NULL) {
+		message_fill(s->into, span_head(*in, n));
+	}
 	s->left -= (uint32_t)n;
 	*in = span_skip(*in, n);
 	if (!last) {
 		return 0;
+	}
+	if (s->into != NULL) {
+		rc = message_complete(r, s);
+	}
+	if (rc < 0) {
+		return rc;
 	}
 	if (s->discard) {
 		return acks_dropped(r, s);
@@ -255,7 +265,8 @@ wants(struct relay *r, const struct stream *s)
 	if (s == &r->up) {
 		return relay_wants_device(r);
 	}
-	return r->phase == RELAY_WAIT_CONNACK || r->phase == RELAY_LIVE;
+	return r->phase == RELAY_WAIT_CONNACK || r->phase == RELAY_LIVE ||
+	       r->phase == RELAY_REOPENING || r->phase == RELAY_RESTORING;
 }
 
 /* The room that every step may count on; a busy stream takes no made packet. */

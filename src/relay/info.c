@@ -29,6 +29,9 @@ relay_info(const struct relay *r, struct relay_info *out)
 		.bytes_down = r->bytes_down,
 		.last_denied = span_of(r->last_denied, r->last_denied_len),
 		.subscriptions = r->subscriptions.count,
+		.stored = r->stored,
+		.publish_only = r->limited,
+		.persistent = !r->clean_start || r->session_expiry != 0,
 	};
 }
 

@@ -142,6 +142,23 @@ define_alias(struct relay *r, const struct delivery *d, bool dropped)
 	return d->defines ? alias_set(&r->alias_down, d->alias, terms, d->topic) : 0;
 }
 
+/*
+ * What the device will answer: should the broker go, the answer means nothing
+ * to its successor.
+ */
+static int
+note_owed(struct relay *r, const struct mqtt_publish *p)
+{
+	switch (MQTT_FLAG_QOS(p->flags)) {
+	case 1:
+		return idset_add(&r->down_1, p->packet_id);
+	case 2:
+		return idset_add(&r->down_2, p->packet_id);
+	default:
+		return 0;
+	}
+}
+
 static int
 deliver(struct relay *r, const struct unit *u, const struct delivery *d)
 {
@@ -149,7 +166,11 @@ deliver(struct relay *r, const struct unit *u, const struct delivery *d)
 	int rc;
 
 	mqtt_write_publish(&w, &d->p, r->version, &d->edit, d->edits);
-	rc = w.bad ? ERR_LIMIT : batch_commit(out_batch(r, &r->down), writer_len(&w));
+	if (w.bad) {
+		return ERR_LIMIT;
+	}
+	rc = r->holdable ? note_owed(r, &d->p) : 0;
+	rc = rc < 0 ? rc : batch_commit(out_batch(r, &r->down), writer_len(&w));
 	if (rc < 0) {
 		return rc;
 	}

@@ -6,10 +6,15 @@
  *
  * What counts as denied: no rule, a QoS above the rule's, a payload above the
  * rule's, a response topic that no subscribe rule covers, an alias whose
- * definition was denied.
+ * definition was denied, and what goes to the store but is over
+ * limits.packet_memory.
+ *
+ * What is not denied goes to the broker, or, while there is none and for rules
+ * that say so, to the store.
  */
 #include "relay/relay_int.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* One publish while it is judged. */
@@ -17,8 +22,11 @@ struct judged {
 	struct mqtt_publish p;
 	struct terms terms; /* of the rule, or of the alias */
 	struct span device_topic;
+	struct span full; /* topic of the broker, empty when only the alias was looked at */
 	uint16_t alias;
 	bool defines; /* it carries topic and alias */
+	bool unstorable; /* it would have to be held whole, and is too large */
+	bool restates; /* it had only the alias, and goes up with the topic */
 	enum mqtt_reason denied; /* SUCCESS: it is not */
 	struct mqtt_edit edit;
 	size_t edits;
@@ -38,9 +46,14 @@ static int
 reserve(const struct relay *r, const struct unit *u, struct judged *j)
 {
 	bool response = mqtt_props_has(&j->p.props, MQTT_PROP_RESPONSE_TOPIC);
+	size_t len = j->p.topic.len;
+	const struct alias *known;
 	int rc;
 
-	j->topic_size = topic_bound(j->p.topic.len, topic_map_growth_up(r->map));
+	j->alias = (uint16_t)mqtt_props_number(&j->p.props, MQTT_PROP_TOPIC_ALIAS, 0);
+	known = len == 0 ? alias_get(&r->alias_up, j->alias) : NULL;
+	j->topic_size = topic_bound(known != NULL ? known->len : len,
+	                            topic_map_growth_up(r->map));
 	j->response_size = response ? TOPIC_MAX : 0;
 	j->size = u->bytes.len + j->topic_size + j->response_size + 16;
 	rc = out_room(r, &r->up, j->size + j->topic_size + j->response_size);
@@ -64,10 +77,49 @@ judge_topic(struct relay *r, struct judged *j)
 		j->denied = n == ERR_LIMIT ? MQTT_TOPIC_NAME_INVALID : MQTT_NOT_AUTHORIZED;
 		return;
 	}
-	j->p.topic = span_of(j->topic_at, (size_t)n);
+	j->full = j->p.topic = span_of(j->topic_at, (size_t)n);
 	j->terms.max_qos = rule->max_qos;
 	j->terms.clear_retain = rule->retain == TOPIC_RETAIN_CLEAR;
 	j->terms.max_payload = rule->max_payload;
+	j->terms.store = rule->delivery == TOPIC_DELIVERY_STORE && r->settings.spool.put != NULL;
+}
+
+static bool
+to_store(const struct relay *r, const struct judged *j)
+{
+	return r->phase == RELAY_HELD || j->terms.store;
+}
+
+static bool
+to_keep(const struct relay *r, const struct judged *j)
+{
+	return r->holdable && MQTT_FLAG_QOS(j->p.flags) == 1;
+}
+
+/* The topic behind an alias, where it is needed. 0 or ERR_CLOSED. */
+static int
+look_up(struct relay *r, struct judged *j)
+{
+	const struct topic_rule *rule;
+	int n;
+
+	if (!j->terms.stale && !to_store(r, j) && !to_keep(r, j)) {
+		return 0;
+	}
+	n = j->terms.cut ? ERR_LIMIT :
+	                   topic_map_publish(r->map, j->device_topic, j->topic_at, j->topic_size,
+	                                     &rule);
+	if (n >= 0) {
+		j->full = span_of(j->topic_at, (size_t)n);
+		j->restates = j->terms.stale && !to_store(r, j);
+		j->p.topic = j->restates ? j->full : j->p.topic;
+		return 0;
+	}
+	/* One that is only to be kept can still be forwarded. */
+	return !j->terms.stale && !to_store(r, j) ?
+	               0 :
+	               end_session(r, RELAY_SIDE_GATEWAY, MQTT_QUOTA_EXCEEDED,
+	                           "uses an alias for a topic that is too long to be kept");
 }
 
 /* By alias only. 0 or ERR_CLOSED. */
@@ -84,8 +136,9 @@ judge_alias(struct relay *r, struct judged *j)
 	j->device_topic = span_of(known->topic, known->len);
 	if (known->terms.denied) {
 		j->denied = MQTT_NOT_AUTHORIZED;
+		return 0;
 	}
-	return 0;
+	return look_up(r, j);
 }
 
 static void
@@ -111,11 +164,15 @@ judge_response(struct relay *r, struct judged *j)
 }
 
 static void
-judge_rule(struct judged *j)
+judge_rule(const struct relay *r, const struct unit *u, struct judged *j)
 {
-	if (MQTT_FLAG_QOS(j->p.flags) > j->terms.max_qos) {
+	uint8_t max_qos = j->terms.store && j->terms.max_qos > 1 ? 1 : j->terms.max_qos;
+	uint64_t memory = r->settings.limits.packet_memory;
+
+	j->unstorable = to_store(r, j) && (uint64_t)u->bytes.len + j->p.payload > memory;
+	if (MQTT_FLAG_QOS(j->p.flags) > max_qos) {
 		j->denied = MQTT_NOT_AUTHORIZED;
-	} else if (j->p.payload > j->terms.max_payload) {
+	} else if (j->p.payload > j->terms.max_payload || j->unstorable) {
 		j->denied = MQTT_QUOTA_EXCEEDED;
 	} else if (j->terms.clear_retain) {
 		j->p.flags &= (uint8_t)~MQTT_FLAG_RETAIN;
@@ -124,9 +181,8 @@ judge_rule(struct judged *j)
 
 /* 0 (j->denied tells), ERR_CLOSED. Changes nothing else. */
 static int
-judge(struct relay *r, struct judged *j)
+judge(struct relay *r, const struct unit *u, struct judged *j)
 {
-	j->alias = (uint16_t)mqtt_props_number(&j->p.props, MQTT_PROP_TOPIC_ALIAS, 0);
 	if (j->alias > r->alias_up.max) {
 		return end_forbidden(r, &r->up, MQTT_TOPIC_ALIAS_INVALID,
 		                     "used a topic alias over the maximum");
@@ -143,7 +199,7 @@ judge(struct relay *r, struct judged *j)
 		judge_topic(r, j);
 	}
 	if (j->denied == MQTT_SUCCESS) {
-		judge_rule(j);
+		judge_rule(r, u, j);
 	}
 	if (j->denied == MQTT_SUCCESS) {
 		judge_response(r, j);
@@ -168,6 +224,11 @@ deny(struct relay *r, const struct unit *u, const struct judged *j)
 		return end_session(r, RELAY_SIDE_DEVICE, j->denied,
 		                   "published to a topic that it may not");
 	}
+	if (j->unstorable && !relay_is_5(r) && qos > 0) {
+		/* 3.x has no way to refuse it, and what is not kept is not acknowledged. */
+		return end_session(r, RELAY_SIDE_DEVICE, MQTT_PACKET_TOO_LARGE,
+		                   "published more than can be stored at once");
+	}
 	return acks_drop(r, &r->up, u, answer);
 }
 
@@ -175,12 +236,15 @@ deny(struct relay *r, const struct unit *u, const struct judged *j)
 static int
 define_alias(struct relay *r, struct judged *j)
 {
+	size_t most = r->holdable || to_store(r, j) ? ALIAS_WHOLE : LAST_DENIED_MAX;
+
 	if (!j->defines) {
 		return 0;
 	}
 	j->terms.denied = j->denied != MQTT_SUCCESS;
-	return alias_set(&r->alias_up, j->alias, j->terms,
-	                 span_head(j->device_topic, LAST_DENIED_MAX));
+	j->terms.stale = to_store(r, j);
+	j->terms.cut = j->device_topic.len > most;
+	return alias_set(&r->alias_up, j->alias, j->terms, span_head(j->device_topic, most));
 }
 
 static void
@@ -191,6 +255,7 @@ count_forwarded(struct relay *r, const struct unit *u, const struct mqtt_publish
 		/* The identifier now belongs to a message of the broker. */
 		(void)idset_remove(&r->acks.denied, p->packet_id);
 	}
+	r->up.into = NULL;
 	relay_count(r, METRIC_PUBLISH_UP);
 	r->publish_up++;
 	r->up.left = u->payload;
@@ -201,7 +266,7 @@ count_forwarded(struct relay *r, const struct unit *u, const struct mqtt_publish
 static int
 forward(struct relay *r, const struct unit *u, const struct judged *j)
 {
-	bool same = j->edits == 0 && j->p.flags == u->fixed.flags &&
+	bool same = j->edits == 0 && j->p.flags == u->fixed.flags && !j->restates &&
 	            (j->p.topic.len == 0 || span_eq(j->p.topic, j->device_topic));
 	struct writer w;
 	int rc;
@@ -221,7 +286,50 @@ forward(struct relay *r, const struct unit *u, const struct judged *j)
 	if (rc == 0) {
 		count_forwarded(r, u, &j->p);
 	}
+	if (rc == 0 && j->restates) {
+		alias_get(&r->alias_up, j->alias)->terms.stale = false;
+	}
+	if (rc == 0 && to_keep(r, j)) {
+		message_keep(r, &j->p, j->full, &j->edit, j->edits);
+	}
 	return rc;
+}
+
+/* QoS 2 needs a broker to the end of its exchange. 0, ERR_CLOSED or -ENOMEM. */
+static int
+may_2(struct relay *r, const struct judged *j)
+{
+	if (r->admitted && relay_is_5(r)) {
+		return end_forbidden(r, &r->up, MQTT_QOS_NOT_SUPPORTED,
+		                     "published with QoS 2 though CONNACK said 1");
+	}
+	if (r->phase == RELAY_HELD) {
+		return end_session(r, RELAY_SIDE_GATEWAY, MQTT_SERVER_SHUTTING_DOWN,
+		                   "published with QoS 2 while the broker is away");
+	}
+	return r->holdable ? idset_add(&r->up_2, j->p.packet_id) : 0;
+}
+
+static int
+store(struct relay *r, const struct unit *u, const struct judged *j)
+{
+	unsigned qos = MQTT_FLAG_QOS(j->p.flags);
+	struct message *m;
+
+	/* Not acknowledged, like the one before it: the device sends both again. */
+	if (r->stuck && qos == 1) {
+		relay_count(r, METRIC_STORE_REFUSED);
+		return acks_drop(r, &r->up, u, (struct answer){ .type = 0 });
+	}
+	m = message_new(&j->p, (enum mqtt_version)r->version, j->full, &j->edit, j->edits);
+	if (m == NULL) {
+		return -ENOMEM;
+	}
+	r->up.left = u->payload;
+	r->up.discard = u->payload > 0;
+	r->up.answer = (struct answer){ .type = 0 };
+	r->up.into = m;
+	return u->payload > 0 ? 0 : message_complete(r, &r->up);
 }
 
 int
@@ -236,10 +344,16 @@ publish_up(struct relay *r, const struct unit *u)
 		return end_malformed(r, &r->up, MQTT_PUBLISH, reason);
 	}
 	rc = reserve(r, u, &j);
-	rc = rc < 0 ? rc : judge(r, &j);
+	rc = rc < 0 ? rc : judge(r, u, &j);
+	if (rc == 0 && j.denied == MQTT_SUCCESS && MQTT_FLAG_QOS(j.p.flags) == 2) {
+		rc = may_2(r, &j);
+	}
 	rc = rc < 0 ? rc : define_alias(r, &j);
 	if (rc < 0) {
 		return rc;
 	}
-	return j.denied != MQTT_SUCCESS ? deny(r, u, &j) : forward(r, u, &j);
+	if (j.denied != MQTT_SUCCESS) {
+		return deny(r, u, &j);
+	}
+	return to_store(r, &j) ? store(r, u, &j) : forward(r, u, &j);
 }

@@ -33,6 +33,7 @@ relay_new(const struct relay_settings *settings, struct relay **out)
 	r->device_max = UINT32_MAX;
 	r->broker_max = UINT32_MAX;
 	list_init(&r->folds);
+	list_init(&r->kept);
 	*out = r;
 	return 0;
 }
@@ -50,9 +51,14 @@ relay_free(struct relay *r)
 	if (r == NULL) {
 		return;
 	}
+	message_free_all(r);
 	stream_free(&r->up);
 	stream_free(&r->down);
 	buf_release(&r->connect);
+	buf_release(&r->waiting);
+	idset_clear(&r->up_2);
+	idset_clear(&r->down_1);
+	idset_clear(&r->down_2);
 	acks_free(&r->acks);
 	alias_clear(&r->alias_up);
 	alias_clear(&r->alias_down);
@@ -159,6 +165,9 @@ relay_unit_up(struct relay *r, const struct unit *u)
 	if (r->phase == RELAY_WAIT_CONNECT) {
 		return connect_take(r, u);
 	}
+	if (r->phase == RELAY_HELD) {
+		return hold_unit_up(r, u);
+	}
 	if (r->phase != RELAY_LIVE) {
 		return unit_up_early(r, u);
 	}
@@ -175,7 +184,9 @@ relay_unit_up(struct relay *r, const struct unit *u)
 	case MQTT_UNSUBSCRIBE:
 		return unsubscribe_take(r, u);
 	case MQTT_PINGREQ:
-		return ping(r, &r->up, u);
+		rc = ping(r, &r->up, u);
+		r->pings += rc == 0;
+		return rc;
 	case MQTT_DISCONNECT:
 		return disconnect_up(r, u);
 	case MQTT_AUTH:
@@ -237,7 +248,10 @@ relay_unit_down(struct relay *r, const struct unit *u)
 	if (rc < 0) {
 		return rc;
 	}
-	if (r->phase == RELAY_WAIT_CONNACK) {
+	if (r->phase == RELAY_REOPENING && u->fixed.type == MQTT_CONNACK) {
+		return restore_connack(r, u);
+	}
+	if (r->phase == RELAY_WAIT_CONNACK || r->phase == RELAY_REOPENING) {
 		return unit_down_early(r, u);
 	}
 	switch (u->fixed.type) {
@@ -252,7 +266,9 @@ relay_unit_down(struct relay *r, const struct unit *u)
 	case MQTT_UNSUBACK:
 		return fold_answer(r, u);
 	case MQTT_PINGRESP:
-		return ping(r, &r->down, u);
+		rc = ping(r, &r->down, u);
+		r->pings -= rc == 0 && r->pings > 0;
+		return rc;
 	case MQTT_DISCONNECT:
 		return disconnect_down(r, u);
 	case MQTT_AUTH:
@@ -284,6 +300,23 @@ relay_from_device(struct relay *r, struct span in, size_t *used, struct relay_ou
 	return rc;
 }
 
+/* As framer_run() for what is to be sent because of an outage. */
+static int
+restore_more(struct relay *r)
+{
+	int rc = restore_pump(r);
+
+	if (rc == ERR_LIMIT) {
+		return end_session(r, RELAY_SIDE_GATEWAY, MQTT_PACKET_TOO_LARGE,
+		                   "a subscription does not fit into the output");
+	}
+	if (rc < 0 && rc != ERR_FULL && rc != ERR_CLOSED) {
+		(void)end_silent(r, RELAY_SIDE_GATEWAY, MQTT_UNSPECIFIED_ERROR,
+		                 "ran out of memory");
+	}
+	return rc;
+}
+
 int
 relay_from_broker(struct relay *r, struct span in, size_t *used, struct relay_out *out)
 {
@@ -292,6 +325,9 @@ relay_from_broker(struct relay *r, struct span in, size_t *used, struct relay_ou
 
 	r->out = out;
 	rc = framer_run(r, &r->down, in, used);
+	if (rc == 0 && r->phase == RELAY_RESTORING) {
+		rc = restore_more(r);
+	}
 	count_bytes(r, 0, out->device->bytes - before);
 	return rc;
 }
@@ -302,19 +338,58 @@ relay_upstream_open(struct relay *r, struct relay_out *out)
 	int rc;
 
 	r->out = out;
+	if (r->phase == RELAY_HELD) {
+		return restore_open(r);
+	}
 	if (r->phase != RELAY_DIAL) {
 		return 0;
 	}
+	/* It is kept: without a CONNACK the device may still be let in. */
 	rc = batch_copy(out->broker, buf_span(&r->connect));
 	if (rc == 0) {
-		buf_release(&r->connect);
 		r->phase = RELAY_WAIT_CONNACK;
 	}
 	return rc;
 }
 
+bool
+relay_owed(const struct relay *r)
+{
+	/* Nobody answers a publish before its end. */
+	uint32_t half = out_busy(&r->up) ? 1 : 0;
+
+	return r->pings > 0 || r->acks.forwarded - r->acks.answered > half || r->fold_count > 0 ||
+	       r->phase == RELAY_WAIT_CONNACK || r->phase == RELAY_REOPENING;
+}
+
+bool
+relay_stored(struct relay *r, uint32_t tag, size_t size, int status, struct relay_out *out)
+{
+	size_t before = out->device->bytes;
+	int rc = 0;
+
+	r->out = out;
+	r->storing--;
+	r->storing_bytes -= size;
+	if (status < 0) {
+		relay_count(r, METRIC_STORE_REFUSED);
+	}
+	if (r->phase == RELAY_OVER) {
+		return false;
+	}
+	if (tag != 0) {
+		rc = acks_stored(r, tag, status < 0);
+	}
+	if (rc < 0 && rc != ERR_CLOSED) {
+		(void)end_silent(r, RELAY_SIDE_GATEWAY, MQTT_UNSPECIFIED_ERROR,
+		                 "ran out of memory");
+	}
+	count_bytes(r, 0, out->device->bytes - before);
+	return r->phase != RELAY_OVER;
+}
+
 /* An ending from outside: what it says counts as bytes too. */
-static void
+void
 end_outside(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text,
             struct relay_out *out)
 {

@@ -15,6 +15,9 @@
  * Life: relay_new -> relay_from_device until relay_phase is RELAY_DIAL ->
  * (the session dials) -> relay_upstream_open or relay_upstream_failed ->
  * relay_from_device / relay_from_broker -> RELAY_OVER -> relay_free.
+ * When the broker goes: relay_upstream_lost -> RELAY_HELD -> (the session
+ * waits until what was stored has gone, and dials) -> relay_upstream_open ->
+ * RELAY_REOPENING -> RELAY_RESTORING -> RELAY_LIVE.
  * A relay belongs to one worker thread.
  */
 #ifndef GATEWAY_RELAY_RELAY_H
@@ -32,7 +35,29 @@ enum relay_phase {
 	RELAY_DIAL,         /* a valid CONNECT is held: the upstream is wanted */
 	RELAY_WAIT_CONNACK, /* CONNECT went up */
 	RELAY_LIVE,
+	RELAY_HELD,         /* no broker: what the device publishes is stored */
+	RELAY_REOPENING,    /* CONNECT went up again, for a device that is connected */
+	RELAY_RESTORING,    /* its subscriptions are made again */
 	RELAY_OVER,         /* see relay_ending() */
+};
+
+/* A PUBLISH for the store; see spool_message, which has the same fields. */
+struct relay_message {
+	struct span topic, payload, properties;
+	uint32_t expiry; /* seconds from now; UINT32_MAX: none */
+	uint8_t qos;     /* 0 or 1 */
+	bool retain;
+	uint32_t tag;    /* for relay_stored(); 0: nobody waits */
+	size_t size;     /* the same */
+};
+
+/*
+ * Where publishes are kept while the broker is away. put() copies the message;
+ * 0 - relay_stored() is called later, never inside; negative - it will not be.
+ */
+struct relay_spool {
+	int (*put)(void *owner, const struct relay_message *message);
+	void *owner;
 };
 
 /*
@@ -68,6 +93,7 @@ struct relay_limits {
 	unsigned denied_inflight; /* see conf.h */
 	unsigned subscriptions;
 	unsigned topic_aliases;
+	uint32_t hold_memory; /* bytes of forwarded QoS 1 publishes kept until acknowledged */
 };
 
 /* Copied; what it points to must stay valid as long as the relay. */
@@ -79,6 +105,9 @@ struct relay_settings {
 	const char *password;            /* of the upstream, NULL none */
 	struct relay_limits limits;
 	struct relay_store store;        /* all NULL: nothing is kept */
+	struct relay_spool spool;        /* put NULL: nothing is stored, nobody is held */
+	bool hold;         /* this device may be held while the broker is away */
+	bool publish_only; /* and, with a persistent session, let in to publish only */
 	struct metrics *metrics;         /* of the worker */
 };
 
@@ -98,10 +127,11 @@ enum relay_phase relay_phase(const struct relay *relay);
 /*
  * Would bytes of the device be taken now? False in RELAY_DIAL, in
  * RELAY_WAIT_CONNACK (but for its turn in an AUTH exchange), in RELAY_OVER,
- * while as many denied publishes as the limits allow wait for their turn,
- * while many answers to SUBSCRIBE and UNSUBSCRIBE are awaited, and while much
- * of our own waits for the end of a payload towards the device. (The caller
- * then stops reading, and asks again after each relay_from_broker().)
+ * from relay_pause() to RELAY_LIVE, while as many denied publishes as the
+ * limits allow wait for their turn, while many answers to SUBSCRIBE and
+ * UNSUBSCRIBE or of the store are awaited, and while much of our own waits for
+ * the end of a payload towards the device. (The caller then stops reading, and
+ * asks again after each relay_from_broker() and relay_stored().)
  */
 bool relay_wants_device(const struct relay *relay);
 
@@ -114,10 +144,18 @@ bool relay_wants_device(const struct relay *relay);
  */
 int relay_from_device(struct relay *relay, struct span in, size_t *used,
                       struct relay_out *out) MUST_CHECK;
+/*
+ * In RELAY_RESTORING ERR_FULL may come although all was used: there is more
+ * to be sent, so it is to be called again, with nothing.
+ */
 int relay_from_broker(struct relay *relay, struct span in, size_t *used,
                       struct relay_out *out) MUST_CHECK;
 
-/* In RELAY_DIAL: connected, send CONNECT. */
+/*
+ * In RELAY_DIAL: connected, send CONNECT. In RELAY_HELD: the same again; nothing
+ * of the device may wait in the store any more, and relay_idle() must be true.
+ * ERR_CLOSED: this session cannot go on, as its device has been told.
+ */
 int relay_upstream_open(struct relay *relay, struct relay_out *out) MUST_CHECK;
 /* In RELAY_DIAL or RELAY_WAIT_CONNACK: no broker. CONNACK 3 / 0x88 goes out. */
 void relay_upstream_failed(struct relay *relay, struct relay_out *out);
@@ -126,6 +164,44 @@ void relay_upstream_failed(struct relay *relay, struct relay_out *out);
  * client identifier exists (5.0: DISCONNECT 0x8E, else 0x8B).
  */
 void relay_upstream_ended(struct relay *relay, bool taken_over, struct relay_out *out);
+
+/* ---- the broker is away ------------------------------------------------------------- */
+
+/*
+ * The upstream is gone, and not because of a takeover. RELAY_HELD: the device
+ * stays. RELAY_OVER: it could not be held truthfully, and was told (5.0: 0x8B).
+ */
+enum relay_phase relay_upstream_lost(struct relay *relay, struct relay_out *out);
+/*
+ * In RELAY_DIAL or RELAY_WAIT_CONNACK, instead of relay_upstream_failed(): let
+ * the device in without a broker. RELAY_HELD, or RELAY_OVER with CONNACK 3 or
+ * 0x88 when it cannot be let in.
+ */
+enum relay_phase relay_admit(struct relay *relay, struct relay_out *out);
+/* Would relay_admit() let it in? */
+bool relay_admissible(const struct relay *relay);
+/*
+ * The answer to a put(): tag and size of its message, status 0 or why it was
+ * not kept. False when that ended the session.
+ */
+bool relay_stored(struct relay *relay, uint32_t tag, size_t size, int status,
+                  struct relay_out *out);
+/* In RELAY_HELD: take no more of the device's bytes, the return has begun. */
+void relay_pause(struct relay *relay, bool on);
+/* Nothing is on its way to the store. */
+bool relay_idle(const struct relay *relay);
+/* The device is in the middle of a PUBLISH for the store, and may take its time. */
+bool relay_halfway(const struct relay *relay);
+/* The device acknowledged all that the lost connection had brought. */
+bool relay_settled(const struct relay *relay);
+/* Does the broker owe an answer? */
+bool relay_owed(const struct relay *relay);
+/*
+ * Nobody will speak to this device any more. A will that no broker knows of
+ * goes to the store now, unless the device said DISCONNECT. Once, at the end.
+ */
+void relay_closing(struct relay *relay);
+
 /*
  * End it from our side: before CONNACK with a CONNACK, in 5.0 with DISCONNECT
  * reason, else silently. The upstream is closed without DISCONNECT, so the
@@ -156,6 +232,9 @@ struct relay_info {
 	uint64_t publish_up, publish_down, denied, unmapped, bytes_up, bytes_down;
 	struct span last_denied; /* topic, cut to 128 bytes */
 	size_t subscriptions;
+	uint64_t stored;      /* publishes that went to the store */
+	bool publish_only;    /* let in so: to be closed when the broker is back */
+	bool persistent;      /* its session is to outlive the connection */
 };
 void relay_info(const struct relay *relay, struct relay_info *out);
 /* The compiled map; NULL before CONNECT. */

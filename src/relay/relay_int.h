@@ -33,6 +33,12 @@
 #define FILTERS_SPARE 64u    /* filters of one packet over the limit of subscriptions */
 #define CLIENT_ID_MAX 4096u  /* bytes of an upstream client identifier */
 #define LAST_DENIED_MAX 128u
+#define ALIAS_WHOLE 1024u    /* bytes of a topic that an alias is restored with */
+#define STORES_HIGH 32u      /* publishes on their way to the store */
+#define OWED_MAX 4096u       /* acknowledgements that wait behind one of the store */
+#define WAITING_MAX 16u      /* SUBSCRIBE and UNSUBSCRIBE that wait for the broker */
+/* What a device that is let in without a broker is told (mosquitto's own default is 20). */
+#define ADMIT_RECEIVE_MAXIMUM 10u
 /* What the head of a PUBLISH may take at least, whatever packet_memory says. */
 #define HEAD_MIN 65552u
 
@@ -43,11 +49,30 @@ struct answer {
 	uint8_t reason;
 };
 
+/*
+ * A PUBLISH held whole: on its way to the store, or kept while the broker owes
+ * its acknowledgement. bytes: topic (of the broker), properties, payload.
+ */
+struct message {
+	struct list node;
+	uint32_t number; /* which forwarded one it is */
+	uint32_t tag;    /* of the acknowledgement that waits for the store; 0 none */
+	uint32_t expiry;
+	uint32_t topic, properties, payload; /* lengths */
+	uint32_t filled; /* of the payload */
+	uint16_t packet_id;
+	uint8_t qos;
+	bool retain;
+	bool kept;       /* in relay.kept: forwarded as well */
+	uint8_t bytes[];
+};
+
 struct stream {
 	struct buf held;  /* the start of a unit that the end of the input cut */
 	struct buf later; /* made packets that must not fall into a payload */
 	uint32_t left;    /* bytes of payload still to come */
 	bool discard;     /* they are dropped */
+	struct message *into; /* they are collected, whether dropped or not */
 	struct answer answer;
 };
 
@@ -76,6 +101,9 @@ struct terms {
 	bool denied; /* the other side does not know this definition */
 	uint8_t max_qos;
 	bool clear_retain;
+	bool store; /* always by way of the store */
+	bool stale; /* the other side does not know it any more: to be defined again */
+	bool cut;   /* the topic in the table is not whole */
 	uint32_t max_payload;
 };
 
@@ -98,10 +126,17 @@ int alias_set(struct aliases *a, uint16_t number, struct terms terms,
               struct span topic) MUST_CHECK;
 void alias_clear(struct aliases *a);
 
-/* A denied publish whose acknowledgement waits behind those that the broker owes. */
+/*
+ * An acknowledgement that waits for its turn: of a denied publish behind those
+ * that the broker owes, of a stored one for the store, one of the broker
+ * behind one of the store.
+ */
 struct local_ack {
 	uint32_t due; /* when the broker has sent that many */
+	uint32_t tag; /* of the store; 0: not waited for */
 	struct answer answer;
+	bool denied;  /* counts towards limits.denied_inflight */
+	bool refused; /* by the store: it is never sent, nor any behind it */
 };
 
 struct acks {
@@ -109,11 +144,14 @@ struct acks {
 	uint32_t answered;  /* PUBACK and PUBREC that came down */
 	struct local_ack *queue; /* ring of `size` */
 	unsigned first, count, size;
+	unsigned denials; /* of those in the queue */
+	unsigned stores;  /* the same, waiting for the store */
 	struct idset denied;  /* QoS 2 of the device: its PUBREL is answered here */
 	struct idset dropped; /* QoS 2 of the broker: its PUBREL is answered here */
 };
 
 struct subscription;
+struct fold;
 
 /* How many owners of one broker filter want what. */
 struct tally {
@@ -138,6 +176,14 @@ struct subscriptions {
 	bool mixed; /* some broker filter has, or had, owners with different identifiers */
 };
 
+/* What the device may rely on, from the CONNACK that it got (5.0). */
+struct terms_told {
+	uint32_t packet;     /* largest that the broker takes */
+	uint16_t receive, aliases;
+	uint8_t qos;
+	bool retain, wildcard, ids, shared;
+};
+
 struct relay {
 	struct relay_settings settings;
 	struct relay_out *out; /* of the call that runs */
@@ -152,6 +198,33 @@ struct relay {
 	unsigned fold_count;
 	uint32_t fold_serial;
 	uint16_t own_id; /* of the last SUBSCRIBE of our own; 0: none yet */
+
+	/* For the time without a broker; of sessions that cannot be held: empty. */
+	struct list kept;    /* struct message, forwarded and not acknowledged */
+	size_t kept_bytes;
+	uint32_t unkept;     /* the last one forwarded that was not kept; see unkept_any */
+	struct idset up_2;   /* QoS 2 under way from the device */
+	struct idset down_1; /* QoS 1 that the device owes an acknowledgement for */
+	struct idset down_2; /* QoS 2 under way to the device */
+	struct buf waiting;  /* SUBSCRIBE and UNSUBSCRIBE, for the broker's return */
+	unsigned waiting_count;
+	uint32_t store_tag;
+	unsigned storing;    /* puts that are not answered */
+	size_t storing_bytes;
+	struct terms_told told;
+	size_t restore_at;   /* next subscription to be made again, of restore_count */
+	size_t restore_count;
+	unsigned restores;   /* whose answer is awaited */
+	unsigned pings;      /* PINGREQ that the broker has not answered */
+	bool holdable;       /* nothing of this session forbids it for good, but a will */
+	bool unkept_any;
+	bool has_will;
+	bool will_2;         /* 5.0: of QoS 2, which only a broker can grant */
+	bool will_owed;      /* no broker knows of it */
+	bool admitted;       /* CONNACK was made here */
+	bool limited;        /* and said publish only */
+	bool paused;
+	bool stuck;          /* the store refused a QoS 1: none after it is taken */
 
 	struct relay_ending ending;
 	enum relay_phase phase;
@@ -173,7 +246,7 @@ struct relay {
 	uint16_t device_id_len, client_id_len;
 	uint8_t *last_denied;
 	uint8_t last_denied_len;
-	uint64_t publish_up, publish_down, denied, unmapped, bytes_up, bytes_down;
+	uint64_t publish_up, publish_down, denied, unmapped, stored, bytes_up, bytes_down;
 };
 
 /* For gatewayctl; without memory it stays as it was. */
@@ -252,6 +325,9 @@ int end_refused(struct relay *r, enum mqtt_reason reason, const char *text, cons
 int end_malformed(struct relay *r, const struct stream *s, uint8_t type, enum mqtt_reason reason);
 int end_forbidden(struct relay *r, const struct stream *s, enum mqtt_reason reason,
                   const char *text);
+/* From outside of a call with bytes. */
+void end_outside(struct relay *r, enum relay_side side, enum mqtt_reason reason, const char *text,
+                 struct relay_out *out);
 
 /* ---- one packet each ---------------------------------------------------------- */
 
@@ -276,6 +352,68 @@ int acks_dropped(struct relay *r, struct stream *s) MUST_CHECK;
 /* From now on the payload of this unit is dropped, then answer a is given. */
 int acks_drop(struct relay *r, struct stream *s, const struct unit *u, struct answer a) MUST_CHECK;
 void acks_free(struct acks *a);
+/* The publish of that tag waits for the store. 0 or -ENOMEM, ERR_CLOSED. */
+int acks_wait(struct relay *r, uint16_t packet_id, uint32_t tag) MUST_CHECK;
+/* The store answered. 0, ERR_CLOSED or -ENOMEM. */
+int acks_stored(struct relay *r, uint32_t tag, bool refused) MUST_CHECK;
+/*
+ * The broker is gone: the kept publishes become ones of the store, in the
+ * place of the acknowledgement that it owed. 0 or -ENOMEM.
+ */
+int acks_convert(struct relay *r) MUST_CHECK;
+/* Send what is due. 0, ERR_CLOSED or -ENOMEM. */
+int acks_settle(struct relay *r) MUST_CHECK;
+
+/* ---- message.c: publishes held whole ---------------------------------------------- */
+
+/* NULL: no memory. topic: of the broker. */
+struct message *message_new(const struct mqtt_publish *p, enum mqtt_version version,
+                            struct span topic, const struct mqtt_edit *edit, size_t edits);
+size_t message_size(const struct mqtt_publish *p, struct span topic,
+                    const struct mqtt_edit *edit, size_t edits);
+/* More of its payload. */
+void message_fill(struct message *m, struct span bytes);
+static inline bool
+message_whole(const struct message *m)
+{
+	return m->filled == m->payload;
+}
+/* To the store, and free it. As acks_settle(). */
+int message_store(struct relay *r, struct message *m) MUST_CHECK;
+/* The same for one that nobody is told about. */
+void message_store_unasked(struct relay *r, struct message *m);
+/* All of a stream's payload came that goes into a message. As acks_settle(). */
+int message_complete(struct relay *r, struct stream *s) MUST_CHECK;
+/* Forwarded: keep a copy until it is acknowledged, if there is room. */
+void message_keep(struct relay *r, const struct mqtt_publish *p, struct span topic,
+                  const struct mqtt_edit *edit, size_t edits);
+/* The broker has it. */
+void message_acknowledged(struct relay *r, uint16_t packet_id);
+void message_drop(struct relay *r, struct message *m);
+void message_free_all(struct relay *r);
+
+/* ---- hold.c, admit.c, restore.c: no broker ------------------------------------------- */
+
+/* CONNACK was sent: what is known since then decides whether it may be held. */
+void hold_judge(struct relay *r);
+/* Is the device connected? */
+static inline bool
+relay_connected(const struct relay *r)
+{
+	return r->phase == RELAY_LIVE || r->phase == RELAY_HELD ||
+	       r->phase == RELAY_REOPENING || r->phase == RELAY_RESTORING;
+}
+/* A packet of the device in RELAY_HELD. */
+int hold_unit_up(struct relay *r, const struct unit *u) MUST_CHECK;
+/* In RELAY_HELD: CONNECT goes up again. As relay_upstream_open(). */
+int restore_open(struct relay *r) MUST_CHECK;
+/* The CONNACK of the return. */
+int restore_connack(struct relay *r, const struct unit *u) MUST_CHECK;
+/* Send more of what restores. 0: all that may go now is sent; ERR_FULL; ... */
+int restore_pump(struct relay *r) MUST_CHECK;
+/* The answer to a SUBSCRIBE that restores. */
+int restore_answer(struct relay *r, const struct fold *f, struct span codes) MUST_CHECK;
+void terms_take(struct terms_told *t, const struct mqtt_props *props);
 
 /* ---- fold.c: answers awaited --------------------------------------------------- */
 
@@ -283,6 +421,7 @@ struct fold {
 	struct list node;
 	uint8_t answer; /* MQTT_SUBACK or MQTT_UNSUBACK */
 	bool ours;      /* made by the gateway: the answer is swallowed */
+	bool restores;  /* ours, after an outage: code[] is the least that will do */
 	uint16_t packet_id;
 	uint32_t serial;
 	uint32_t id;    /* subscription identifier, 0: none */
@@ -307,6 +446,8 @@ bool fold_excessive(const struct relay *r, const struct mqtt_filters *filters);
 struct mqtt_filters fold_filters(const struct fold *f);
 /* Answer without the broker; takes f over but with ERR_FULL. */
 int fold_local(struct relay *r, struct fold *f) MUST_CHECK;
+/* Forget one that is not to be answered. */
+void fold_remove(struct relay *r, struct fold *f);
 /*
  * A packet identifier that no fold has, below the last one: to begin at the
  * top each time would cost the square of how many are awaited.
@@ -322,6 +463,7 @@ struct subscription {
 	uint32_t at;     /* its place in the table */
 	uint16_t parts, len;
 	uint8_t options;
+	uint8_t told;    /* the code that the device got, when granted */
 	bool granted;
 	bool doomed;     /* by the UNSUBSCRIBE that is being handled */
 	bool stored;     /* the store has it as it is here */

@@ -26,7 +26,18 @@ session_state_set(struct session *s, enum session_state state)
 void
 session_deadline(struct session *s, uint64_t ms)
 {
+	s->due = loop_now(s->worker->loop) + ms;
 	loop_timer_start(&s->timer, ms);
+}
+
+void
+session_due_by(struct session *s, uint64_t when)
+{
+	uint64_t now = loop_now(s->worker->loop);
+
+	if (when < s->due) {
+		session_deadline(s, when > now ? when - now : 0);
+	}
 }
 
 struct session *
@@ -52,6 +63,37 @@ session_open_from(const struct session *s, const char *address)
 {
 	return s->state != SESSION_HANDSHAKE && s->state != SESSION_CLOSING &&
 	       strcmp(s->address, address) == 0;
+}
+
+/* ---- presence -------------------------------------------------------------------- */
+
+void
+session_present(struct session *s)
+{
+	struct presence_count *presence = s->worker->shared->presence;
+
+	if (presence != NULL && !s->present) {
+		s->present = presence_count_enter(presence, s->identity) == 0;
+	}
+}
+
+void
+session_arriving(struct session *s)
+{
+	struct presence_count *presence = s->worker->shared->presence;
+
+	if (presence != NULL && !s->present) {
+		s->present = presence_count_join(presence, s->identity);
+	}
+}
+
+static void
+session_absent(struct session *s)
+{
+	if (s->present) {
+		s->present = false;
+		presence_count_leave(s->worker->shared->presence, s->identity);
+	}
 }
 
 /* ---- ending ---------------------------------------------------------------------- */
@@ -115,6 +157,8 @@ session_finish(struct session *s, const char *why)
 		log_end(s, why);
 	}
 	session_diagnose(s, why);
+	session_absent(s);
+	session_outage_end(s);
 	if (s->live_counted) {
 		metric_add(&s->worker->metrics, METRIC_SESSIONS, -1);
 		s->live_counted = false;
@@ -166,15 +210,15 @@ check_silence(struct session *s)
 {
 	uint64_t limit = s->keep_alive > 0 ? s->keep_alive * 1500ULL :
 	                                     s->device->conf->limits.idle_timeout;
-	uint64_t silent = loop_now(s->worker->loop) - s->active;
+	uint64_t now = loop_now(s->worker->loop), silent = now - s->active;
 
 	if (limit == 0) {
 		return; /* neither a keepalive nor an idle limit */
 	}
 	if (!s->down.reading) {
-		session_deadline(s, limit);
+		session_due_by(s, now + limit);
 	} else if (silent < limit) {
-		session_deadline(s, limit - silent);
+		session_due_by(s, now + limit - silent);
 	} else {
 		metric_add(&s->worker->metrics, METRIC_KEEPALIVE_TIMED_OUT, 1);
 		session_end(s, MQTT_KEEP_ALIVE_TIMEOUT,
@@ -187,9 +231,9 @@ static void
 deadline_passed(void *owner)
 {
 	struct session *s = owner;
-	struct relay_out out = session_out(s);
 
-	s->end = s->state != SESSION_LIVE ? END_TIMEOUT : s->end;
+	s->due = UINT64_MAX;
+	s->end = session_is_connected(s) ? s->end : END_TIMEOUT;
 	switch (s->state) {
 	case SESSION_HANDSHAKE:
 		metric_add(&s->worker->metrics, METRIC_HANDSHAKES_TIMED_OUT, 1);
@@ -200,12 +244,19 @@ deadline_passed(void *owner)
 		session_end(s, MQTT_UNSPECIFIED_ERROR, "sent no CONNECT within limits.connect_timeout");
 		break;
 	case SESSION_DIAL:
-		relay_upstream_failed(s->relay, &out);
-		session_flush(s);
-		session_finish(s, "the broker sent no CONNACK within upstream.connect_timeout");
+		session_no_broker(s, s->waiting ?
+		                  "what it stored did not reach the broker within upstream.connect_timeout" :
+		                  "the broker sent no CONNACK within upstream.connect_timeout",
+		                  !s->waiting);
 		break;
 	case SESSION_LIVE:
+	case SESSION_HELD:
+	case SESSION_DRAINING:
+	case SESSION_RESTORING:
 		check_silence(s);
+		if (s->state != SESSION_CLOSING) {
+			session_outage_tick(s);
+		}
 		break;
 	case SESSION_CLOSING:
 		break;
@@ -264,6 +315,9 @@ session_accept(struct worker *w, struct listener *listener, const struct sockadd
 	s->handshake = (struct loop_deferred){ .run = session_handshake_run, .owner = s };
 	list_init(&s->handshake.node);
 	list_init(&s->newest.node);
+	list_init(&s->outage);
+	list_init(&s->stores);
+	s->due = UINT64_MAX;
 	list_append(&w->sessions, &s->node);
 	w->session_count++;
 	metric_add(&w->metrics, METRIC_ACCEPTED, 1);
@@ -318,6 +372,7 @@ view_relay(const struct session *s, struct session_view *v)
 	v->denied = info.denied;
 	v->unmapped = info.unmapped;
 	v->subscriptions = info.subscriptions;
+	v->stored = info.stored;
 }
 
 void

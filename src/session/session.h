@@ -7,6 +7,9 @@
  *   CONNECT    TLS is up, waiting for a whole CONNECT
  *   DIAL       the upstream is being dialled, or owes its CONNACK
  *   LIVE       relaying
+ *   HELD       connected, without a broker: publishes are stored
+ *   DRAINING   the same, and the broker is back: what is stored goes first
+ *   RESTORING  its upstream is made again
  *   CLOSING    the last bytes go out; both streams are on their way down
  */
 #ifndef GATEWAY_SESSION_SESSION_H
@@ -29,6 +32,15 @@ bool session_open_from(const struct session *session, const char *address);
 void session_view(const struct session *session, struct session_view *view);
 /* End it from our side with that reason; text is static. False: it was ending already. */
 bool session_end(struct session *session, enum mqtt_reason reason, const char *text);
+/*
+ * The broker is back, or its place in the queue has come; the broker is
+ * frozen. See worker_outage.c.
+ */
+void session_begin_drain(struct session *session);
+void session_away_again(struct session *session); /* before that */
+void session_begin_restore(struct session *session);
+void session_broker_frozen(struct session *session);
+struct session *session_of_outage(struct list *node);
 /* The worker's configuration or the register changed. True when it was ended. */
 bool session_recheck(struct session *session);
 

@@ -168,6 +168,9 @@ phase_of(const struct session *s)
 	case SESSION_DIAL:
 		return s->up_open ? PHASE_WAIT_CONNACK : PHASE_DIAL;
 	case SESSION_LIVE:
+	case SESSION_HELD:
+	case SESSION_DRAINING:
+	case SESSION_RESTORING:
 		return PHASE_LIVE;
 	default:
 		return PHASE_NONE;
@@ -235,7 +238,7 @@ take_relay(const struct session *s, struct diagnose_evidence *e)
 	COPY(m->client_id, info.device_client_id);
 	m->level = info.level;
 	m->keepalive = info.keep_alive;
-	m->connack_sent = s->state == SESSION_LIVE;
+	m->connack_sent = session_is_connected(s);
 	m->after_connect = s->proved;
 	e->app_in = info.bytes_up > 0 ? info.bytes_up : s->took_plain;
 	e->app_out = info.bytes_down;
@@ -340,7 +343,7 @@ went_well(const struct session *s)
 {
 	struct relay_ending ending;
 
-	if (s->state != SESSION_LIVE) {
+	if (!session_is_connected(s)) {
 		return false;
 	}
 	ending = relay_ending(s->relay);
@@ -364,7 +367,7 @@ void
 session_diagnose(struct session *s, const char *why)
 {
 	struct worker *w = s->worker;
-	bool live = s->state == SESSION_LIVE;
+	bool live = session_is_connected(s);
 	struct diagnose_evidence e;
 	struct episode_news news;
 

@@ -57,21 +57,34 @@ session_flush(struct session *s)
 static bool
 may_take(struct session *s)
 {
-	return (s->state == SESSION_CONNECT || s->state == SESSION_LIVE) &&
+	return (s->state == SESSION_CONNECT || session_is_connected(s)) &&
 	       relay_wants_device(s->relay) && !(s->up_open && stream_above(&s->up)) &&
 	       stream_queued(&s->down) <= 2 * (size_t)s->down.high;
 }
 
 /* ---- upstream ------------------------------------------------------------------- */
 
-static void
-upstream_failed(struct session *s, const char *why)
+/* A session that is restored stays where it is among those of its client identifier. */
+void
+session_enter_newest(struct session *s)
 {
-	struct relay_out out = session_out(s);
+	struct relay_info info;
 
-	relay_upstream_failed(s->relay, &out);
-	session_flush(s);
-	session_finish(s, why);
+	if (!s->entered) {
+		s->entered = true;
+		relay_info(s->relay, &info);
+		newest_enter(s->worker->shared->newest, &s->newest, info.client_id);
+	}
+}
+
+static void
+failed(struct session *s, const char *why)
+{
+	if (s->state == SESSION_RESTORING) {
+		session_unrestore(s);
+	} else {
+		session_no_broker(s, why, true);
+	}
 }
 
 static void
@@ -79,30 +92,37 @@ dialled(void *owner, int status)
 {
 	struct session *s = owner;
 	struct relay_out out = session_out(s);
-	struct relay_info info;
+	uint64_t patience = s->device->conf->upstream.connect_timeout;
 
 	s->dialling = false;
 	if (status != 0) {
-		upstream_failed(s, "the broker is not available");
+		failed(s, "the broker is not available");
 		return;
 	}
 	s->up_open = true;
 	metric_add(&s->worker->metrics, METRIC_UPSTREAM_CONNECTS, 1);
-	relay_info(s->relay, &info);
-	newest_enter(s->worker->shared->newest, &s->newest, info.client_id);
+	session_enter_newest(s);
+	session_arriving(s);
 	if (relay_upstream_open(s->relay, &out) != 0) {
-		upstream_failed(s, "no memory");
+		/* In RESTORING the device has been told why. */
+		session_flush(s);
+		session_finish(s, s->state == SESSION_DIAL ? "no memory" : NULL);
 		return;
 	}
 	session_flush(s);
-	session_deadline(s, s->device->conf->upstream.connect_timeout);
+	if (s->state == SESSION_RESTORING) {
+		s->restore_by = loop_now(s->worker->loop) + patience;
+		session_due_by(s, s->restore_by);
+	} else {
+		session_deadline(s, patience);
+	}
 	if (stream_read(&s->up, true) != 0) {
-		upstream_failed(s, "the broker is not available");
+		failed(s, "the broker is not available");
 	}
 }
 
-static void
-went_live(struct session *s)
+void
+session_went_live(struct session *s)
 {
 	struct worker *w = s->worker;
 	struct relay_info info;
@@ -111,7 +131,7 @@ went_live(struct session *s)
 	s->keep_alive = info.keep_alive;
 	s->live_counted = true;
 	metric_add(&w->metrics, METRIC_SESSIONS, 1);
-	session_state_set(s, SESSION_LIVE);
+	session_present(s);
 	session_deadline(s, 0);
 	session_connected(s);
 	log_info(LOG_SESSION, "device connected", log_str("device", s->identity),
@@ -128,12 +148,17 @@ relay_broker_bytes(struct session *s, struct span in)
 {
 	struct relay_out out = session_out(s);
 
-	while (in.len > 0) {
-		size_t used = 0;
-		int rc = relay_from_broker(s->relay, in, &used, &out);
+	int rc = 0;
 
+	while (in.len > 0 || rc == ERR_FULL) {
+		size_t used = 0;
+
+		rc = relay_from_broker(s->relay, in, &used, &out);
 		in = span_skip(in, used);
 		session_flush(s);
+		if (s->state == SESSION_CLOSING) {
+			return false;
+		}
 		if (rc != 0 && rc != ERR_FULL) {
 			session_finish(s, NULL);
 			return false;
@@ -151,8 +176,12 @@ upstream_received(void *owner, struct span bytes)
 		return;
 	}
 	if (s->state == SESSION_DIAL && relay_phase(s->relay) == RELAY_LIVE) {
-		went_live(s);
+		session_state_set(s, SESSION_LIVE);
+		session_went_live(s);
+	} else if (s->state == SESSION_RESTORING && relay_phase(s->relay) == RELAY_LIVE) {
+		session_restored(s);
 	}
+	session_owing(s, true);
 	if (stream_above(&s->down)) {
 		metric_add(&s->worker->metrics, METRIC_PAUSED, 1);
 		if (stream_read(&s->up, false) != 0) {
@@ -166,13 +195,16 @@ upstream_received(void *owner, struct span bytes)
 /*
  * The broker's keepalive clock may be first, since it counts whole seconds.
  * Then the device is told the reason that is its own, not that the broker
- * went.
+ * went; but one that is only a little late is to be held when it did.
  */
 static bool
 beyond_keepalive(const struct session *s)
 {
+	uint64_t least = s->keep_alive * 1000ULL, nearly = least + least / 2;
+
+	nearly = nearly > 2000 ? nearly - 2000 : 0;
 	return s->keep_alive > 0 && s->down.reading &&
-	       loop_now(s->worker->loop) - s->active > s->keep_alive * 1000ULL;
+	       loop_now(s->worker->loop) - s->active > (nearly > least ? nearly : least);
 }
 
 static void
@@ -180,7 +212,6 @@ upstream_ended(void *owner, int error)
 {
 	struct session *s = owner;
 	struct relay_out out = session_out(s);
-	bool replaced;
 
 	(void)error;
 	if (s->state == SESSION_CLOSING) {
@@ -188,22 +219,23 @@ upstream_ended(void *owner, int error)
 	}
 	if (s->state == SESSION_DIAL) {
 		upstream_lost(s->worker->upstream);
-		upstream_failed(s, "the broker closed the connection before CONNACK");
+		/* One that is there means this device. */
+		session_no_broker(s, "the broker closed the connection before CONNACK",
+		                  !s->worker->broker_up);
 		return;
 	}
-	replaced = newest_superseded(s->worker->shared->newest, &s->newest);
-	if (replaced) {
+	if (newest_superseded(s->worker->shared->newest, &s->newest)) {
 		metric_add(&s->worker->metrics, METRIC_TAKEN_OVER, 1);
+		relay_upstream_ended(s->relay, true, &out);
+		session_flush(s);
+		session_finish(s, NULL);
 	} else if (beyond_keepalive(s)) {
 		metric_add(&s->worker->metrics, METRIC_KEEPALIVE_TIMED_OUT, 1);
 		session_end(s, MQTT_KEEP_ALIVE_TIMEOUT, "silent for longer than its keepalive");
-		return;
 	} else {
 		upstream_lost(s->worker->upstream);
+		session_lost(s);
 	}
-	relay_upstream_ended(s->relay, replaced, &out);
-	session_flush(s);
-	session_finish(s, NULL);
 }
 
 static void
@@ -216,31 +248,54 @@ upstream_drained(void *owner)
 	}
 }
 
+/* It may have been closed for another to follow. */
+static void
+upstream_closed(void *owner)
+{
+	struct session *s = owner;
+
+	s->up_closing = false;
+	if (s->state == SESSION_RESTORING && !s->up_used) {
+		session_restore_next(s);
+	}
+	session_handle_closed(s);
+}
+
 static const struct stream_calls upstream_calls = {
 	.received = upstream_received,
 	.ended = upstream_ended,
 	.drained = upstream_drained,
-	.closed = session_handle_closed,
+	.closed = upstream_closed,
 };
 
-/* The relay needs the broker. */
-static void
-dial(struct session *s)
+void
+session_dial_upstream(struct session *s)
 {
 	struct worker *w = s->worker;
 
-	if (s->stale && session_recheck(s)) {
-		return;
-	}
-	session_state_set(s, SESSION_DIAL);
 	stream_init(&s->up, w->loop, &upstream_calls, s, w->conf->limits.high_water,
 	            w->conf->limits.low_water);
 	s->up_used = true;
 	s->handles++;
 	/* The dial has its own deadline; this one only guards against a bug in it. */
-	session_deadline(s, 4 * (uint64_t)s->device->conf->upstream.connect_timeout + 1000);
+	if (s->state == SESSION_DIAL) {
+		session_deadline(s, 4 * (uint64_t)s->device->conf->upstream.connect_timeout + 1000);
+	}
 	s->dialling = true;
 	upstream_dial(w->upstream, &s->dial, &s->up, dialled, s);
+}
+
+/* The relay needs the broker. */
+static void
+dial(struct session *s)
+{
+	if (s->stale && session_recheck(s)) {
+		return;
+	}
+	session_state_set(s, SESSION_DIAL);
+	if (!session_waits_for_store(s)) {
+		session_dial_upstream(s);
+	}
 }
 
 /* ---- device --------------------------------------------------------------------- */
@@ -256,8 +311,33 @@ note_plain(struct session *s, struct span in)
 		s->took_plain = true;
 		s->first_byte = in.ptr[0];
 	}
-	if (!s->proved && s->state == SESSION_LIVE) {
+	if (!s->proved && session_is_connected(s)) {
 		session_prove(s);
+	}
+}
+
+/* The worker's counts of what was denied. */
+struct denials {
+	int64_t topics, filters;
+};
+
+static struct denials
+denials_of(const struct session *s)
+{
+	const struct metrics *m = &s->worker->metrics;
+
+	return (struct denials){ metric_read(m, METRIC_PUBLISH_DENIED),
+		metric_read(m, METRIC_SUBSCRIBE_DENIED) };
+}
+
+/* Also of a device that says goodbye right behind it. */
+static void
+tell_denial(struct session *s, struct denials before)
+{
+	struct denials now = denials_of(s);
+
+	if (!s->denial_told && (now.filters > before.filters || now.topics != before.topics)) {
+		session_denied(s, now.filters > before.filters);
 	}
 }
 
@@ -268,9 +348,7 @@ note_plain(struct session *s, struct span in)
 static bool
 relay_device_bytes(struct session *s, struct span in)
 {
-	const struct metrics *m = &s->worker->metrics;
-	int64_t topics = metric_read(m, METRIC_PUBLISH_DENIED);
-	int64_t filters = metric_read(m, METRIC_SUBSCRIBE_DENIED);
+	struct denials before = denials_of(s);
 	struct relay_out out = session_out(s);
 
 	note_plain(s, in);
@@ -281,6 +359,9 @@ relay_device_bytes(struct session *s, struct span in)
 		in = span_skip(in, used);
 		session_flush(s);
 		if (rc != 0 && rc != ERR_FULL) {
+			if (session_is_connected(s)) {
+				tell_denial(s, before);
+			}
 			session_finish(s, NULL);
 			return false;
 		}
@@ -291,11 +372,7 @@ relay_device_bytes(struct session *s, struct span in)
 			}
 		}
 	}
-	filters = metric_read(m, METRIC_SUBSCRIBE_DENIED) - filters;
-	if (!s->denial_told &&
-	    (filters > 0 || metric_read(m, METRIC_PUBLISH_DENIED) != topics)) {
-		session_denied(s, filters > 0);
-	}
+	tell_denial(s, before);
 	if (in.len > 0 && buf_append(&s->plain, in) != 0) {
 		session_finish(s, "no memory");
 		return false;
@@ -390,12 +467,15 @@ session_pump(struct session *s, struct span fresh)
 	if (!relay_held(s) || !take_cipher(s, fresh)) {
 		return;
 	}
+	session_owing(s, false);
 	on = may_take(s);
 	if (!on && s->down.reading && s->state == SESSION_LIVE) {
 		metric_add(&s->worker->metrics, METRIC_PAUSED, 1);
 	}
 	if (on != s->down.reading && stream_read(&s->down, on) != 0) {
 		session_finish(s, "the device's connection failed");
+	} else if (s->state == SESSION_RESTORING) {
+		session_restore_next(s); /* perhaps that was the last it waited for */
 	}
 }
 

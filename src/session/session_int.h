@@ -5,6 +5,7 @@
 
 #include "session/device.h"
 #include "session/session.h"
+#include "spool/spool.h"
 
 /* A last alert or CONNACK gets this long to arrive before the socket goes. */
 #define CLOSE_GRACE_MS 2000
@@ -16,6 +17,9 @@
 	X(CONNECT, "connect")     \
 	X(DIAL, "dial")           \
 	X(LIVE, "live")           \
+	X(HELD, "held")           \
+	X(DRAINING, "draining")   \
+	X(RESTORING, "restoring") \
 	X(CLOSING, "closing")
 
 enum session_state {
@@ -58,6 +62,18 @@ struct session {
 	uint16_t port;
 	bool stale; /* something changed since its admission: to be looked at before the dial */
 	bool up_used, up_open, dialling, eof, live_counted;
+	/* Without a broker; see session_outage.c. */
+	struct list outage;     /* in one of the worker's lists, while it waits */
+	struct list stores;     /* requests of the spool that are not answered */
+	struct spool_wait wait; /* while `waiting` */
+	uint64_t owed_at;       /* since when the broker owes something, while `owing` */
+	uint64_t due;           /* when the timer fires; UINT64_MAX: it does not run */
+	uint64_t retry_at;      /* HELD: when to try again; 0: when the broker is back */
+	uint64_t restore_by;    /* RESTORING: the deadline */
+	uint64_t settle_by;     /* for the acknowledgement of what the lost connection brought */
+	uint8_t attempts;       /* to restore it, in vain */
+	bool waiting, owing, up_closing, held_counted, slot, last_wait, entered;
+	bool present; /* counted in worker_shared.presence */
 	bool grace; /* its certificate has expired, its map lets it in still */
 	char address[STREAM_ADDRESS_SIZE];
 	enum diagnose_end end; /* of the device's side, END_OPEN while it is there */
@@ -75,6 +91,16 @@ void session_state_set(struct session *s, enum session_state state);
 void session_finish(struct session *s, const char *why);
 /* The deadline of the state, from now. */
 void session_deadline(struct session *s, uint64_t ms);
+/* The same, unless it fires earlier anyway. */
+void session_due_by(struct session *s, uint64_t when);
+
+/*
+ * The device is here: its CONNECT was accepted, by the broker or (held) by
+ * us. Once is enough, more does nothing; session_finish() takes it back.
+ */
+void session_present(struct session *s);
+/* Its CONNECT is about to reach the broker: perhaps it takes over an older one. */
+void session_arriving(struct session *s);
 
 /* The last of a session's handles frees it. */
 void session_handle_closed(void *owner);
@@ -97,7 +123,54 @@ bool session_random_fails(struct session *s);
 /* A connection that was not accepted. */
 void session_over_limit(struct worker *w, const struct sockaddr *peer, const char *limit);
 
+/* session_spool.c */
+struct relay_spool session_spool(struct session *s);
+/* Is anything of the device in the spool? */
+bool session_has_stored(const struct session *s);
+/*
+ * Wait until what is there now has gone; then, depending on the state, the
+ * dial, session_drained() or session_restore_next(). False: no memory.
+ */
+bool session_wait_for_store(struct session *s);
+void session_wait_cancel(struct session *s);
+/* Requests under way are answered to nobody. */
+void session_forget_stores(struct session *s);
+
+/* session_outage.c */
+/* CONNACK was sent: with an upstream or without. */
+static inline bool
+session_is_connected(const struct session *s)
+{
+	return s->state == SESSION_LIVE || s->state == SESSION_HELD ||
+	       s->state == SESSION_DRAINING || s->state == SESSION_RESTORING;
+}
+/* The upstream is gone: hold the device, or end it. */
+void session_lost(struct session *s);
+/* In DIAL there is no broker: let the device in without one, or refuse it. */
+void session_no_broker(struct session *s, const char *why, bool may_admit);
+/* In DIAL: does it have to wait for what it stored? True: it does, or it was let in. */
+bool session_waits_for_store(struct session *s);
+/* In DRAINING: what was stored has gone, or nearly. */
+void session_drained(struct session *s);
+/* Towards RESTORING's end. Does nothing while something is still to happen first. */
+void session_restore_next(struct session *s);
+/* It failed: held again. */
+void session_unrestore(struct session *s);
+void session_restored(struct session *s);
+/* The timer of a connected session: what is due for the broker's sake. */
+void session_outage_tick(struct session *s);
+/* Bytes went up, or came down. */
+void session_owing(struct session *s, bool heard);
+/* On its way out. */
+void session_outage_end(struct session *s);
+/* Close the upstream at once; it may be dialled again when it is gone. */
+void session_drop_upstream(struct session *s);
+
 /* session_flow.c */
+void session_dial_upstream(struct session *s);
+void session_enter_newest(struct session *s);
+/* CONNACK was sent. */
+void session_went_live(struct session *s);
 extern const struct stream_calls session_device_calls;
 /* Take what is held and what is fresh as far as relay and upstream allow. */
 void session_pump(struct session *s, struct span fresh);

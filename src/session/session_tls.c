@@ -94,8 +94,12 @@ start_relay(struct session *s)
 			.keepalive_max = (uint16_t)conf->limits.keepalive_max,
 			.denied_inflight = conf->limits.denied_inflight,
 			.subscriptions = conf->limits.subscriptions,
-			.topic_aliases = conf->limits.topic_aliases },
+			.topic_aliases = conf->limits.topic_aliases,
+			.hold_memory = conf->limits.hold_memory },
 		.store = w->store,
+		.spool = session_spool(s),
+		.hold = s->device->map->outage.hold,
+		.publish_only = s->device->map->outage.publish_only,
 		.metrics = &w->metrics,
 	};
 	device_vars(s->device, tls_peer(s->tls), &s->settings.vars);

@@ -119,6 +119,7 @@ prepare(struct worker *w, uint16_t *port, char *why)
 		rc = upstream_new(w->loop, w->shared->broker, &up, &w->upstream);
 	}
 	if (rc == 0) {
+		worker_outage_start(w);
 		loop_defer_budget(w->loop, HANDSHAKES_PER_TURN);
 		w->store = store_of(w->reg);
 		rc = listen_all(w, port, why);
@@ -142,6 +143,7 @@ worker_new(unsigned index, const struct worker_shared *shared, struct conf *conf
 	list_init(&w->sessions);
 	w->recheck = (struct loop_deferred){ .run = recheck_some, .owner = w };
 	list_init(&w->recheck.node);
+	worker_outage_init(w);
 	rc = prepare(w, port, why);
 	*out = w; /* worker_stop() and worker_free() take a half-made one, too */
 	return rc;
@@ -408,10 +410,16 @@ upstream_gone(void *owner)
 static void
 end_when_empty(struct worker *w)
 {
-	if (w->stopping && w->session_count == 0 && !w->upstream_closed) {
+	if (w->stopping && w->session_count == 0 && w->stores == 0 && !w->upstream_closed) {
 		w->upstream_closed = true;
 		upstream_close(w->upstream, upstream_gone, w);
 	}
+}
+
+void
+worker_store_gone(struct worker *w)
+{
+	end_when_empty(w);
 }
 
 void
@@ -419,6 +427,9 @@ worker_session_gone(struct worker *w, struct list *node)
 {
 	if (w->recheck_at == node) {
 		w->recheck_at = node->next;
+	}
+	if (w->frozen_at == node) {
+		w->frozen_at = node->next;
 	}
 	list_remove(node);
 	w->session_count--;
@@ -437,6 +448,7 @@ stop(struct loop_message *message)
 	}
 	w->listener_count = 0;
 	loop_defer_cancel(&w->recheck);
+	loop_defer_cancel(&w->outage);
 	list_each(at, after, &w->sessions) {
 		session_end(session_of(at), MQTT_SERVER_SHUTTING_DOWN, "the gateway stops");
 	}

@@ -12,8 +12,10 @@
 #include "session/budget.h"
 #include "session/episodes.h"
 #include "session/newest.h"
+#include "session/presence.h"
 #include "session/sightings.h"
 #include "session/strangers.h"
+#include "spool/spool.h"
 #include "tls/tls.h"
 #include "upstream/upstream.h"
 
@@ -22,10 +24,12 @@ struct worker_shared {
 	struct broker *broker;
 	struct budget *budget;
 	struct newest *newest;
+	struct presence_count *presence; /* NULL: nobody wants to know */
 	struct sightings *sightings;
 	struct strangers *strangers;
 	struct episodes *episodes;
 	struct tls_shared *tls;
+	struct spool *spool; /* NULL: nothing is stored */
 };
 
 struct worker;
@@ -84,6 +88,7 @@ struct session_view {
 	int64_t since, not_after;
 	uint64_t publish_up, publish_down, bytes_up, bytes_down, denied, unmapped;
 	size_t subscriptions;
+	uint64_t stored; /* publishes of this connection that went to the spool */
 };
 struct session_list {
 	struct session_view *view;

@@ -32,6 +32,17 @@ struct worker {
 	/* Recheck after a register change: where the walk stands. */
 	struct loop_deferred recheck;
 	struct list *recheck_at;
+	/* Sessions without a broker; see worker_outage.c. */
+	struct list held;  /* until the broker is back */
+	struct list draining; /* for what they stored */
+	struct list ready; /* for one of the places */
+	struct loop_deferred outage;
+	struct list *frozen_at; /* the next session to be told that the broker is frozen, or NULL */
+	unsigned restores;      /* places taken */
+	unsigned restored;      /* sessions, since it was last said */
+	unsigned stores;        /* requests of the spool that are not answered */
+	uint64_t dice;
+	bool broker_up;
 	/* Refusals are logged at a bounded rate. */
 	uint64_t refusal_window;
 	unsigned refusals_logged, refusals_hidden;
@@ -51,6 +62,15 @@ struct worker_refusal {
 	bool quiet;         /* of a stranger, or a repeat: no warning */
 };
 void worker_log_refusal(struct worker *worker, const struct worker_refusal *refusal);
+/* worker_outage.c */
+void worker_outage_init(struct worker *worker);
+void worker_outage_start(struct worker *worker); /* there is an upstream */
+/* A session waits for the broker's return. */
+void worker_outage_wait(struct worker *worker, struct list *node);
+/* There may be something to do, on a later turn. */
+void worker_outage_run(struct worker *worker);
+/* The spool answered one request; the worker may end when it was the last one. */
+void worker_store_gone(struct worker *worker);
 /* A session is gone; the worker may end when it was the last one. */
 void worker_session_gone(struct worker *worker, struct list *node);
 

@@ -62,7 +62,11 @@ struct spool_settings {
  */
 int spool_open(const struct spool_settings *settings, struct spool **out, char *why,
                size_t size) MUST_CHECK;
-/* Answers all that was asked, then closes. Call from the control thread. */
+/*
+ * Answers all that was asked, then closes. Call from the control thread. Only
+ * waits are not answered, since their messages are still here: cancel them
+ * before. The loops that answers go to must still run.
+ */
 void spool_close(struct spool *spool);
 /* Reload: the bound of the whole. Any thread. */
 void spool_configure(struct spool *spool, uint64_t bytes);
@@ -75,7 +79,7 @@ struct spool_put {
 	/*
 	 * 0: durable. ERR_FULL: a bound; a QoS 0 message is only refused when no
 	 * older QoS 0 of that device can make room (they are dropped oldest
-	 * first, counted). -ENOSPC, -EIO: the disk; nothing was kept.
+	 * first, counted). -ENOSPC, -EIO: the disk; -ENOMEM; nothing was kept.
 	 */
 	void (*done)(struct spool_put *put, int status);
 	struct loop *back;
@@ -85,7 +89,12 @@ struct spool_put {
 	int status;
 	void *copy;
 };
-/* -ENOMEM: done() will not run. */
+/*
+ * -ENOMEM: done() will not run. Also when SPOOL_QUEUE_BYTES wait already to be
+ * written, which a slow disk and devices that do not wait for their
+ * acknowledgements (QoS 0) could bring about.
+ */
+#define SPOOL_QUEUE_BYTES (64 << 20)
 int spool_put(struct spool *spool, struct spool_put *put) MUST_CHECK;
 
 /* ---- waiting for a device's messages to have gone: any thread --------------------------- */
@@ -133,7 +142,16 @@ struct spool_take {
 	size_t count;
 	int status;
 	void *memory;
+	struct spool *spool;
+	uint64_t epoch;
 };
+/*
+ * One take returns at most SPOOL_TAKE_BYTES, unless a single message is
+ * larger; so fewer than `room` does not mean that there are no more. A take
+ * that spool_untake() overtook is answered with count 0, also when its answer
+ * is on its way already: what it held is offered again.
+ */
+#define SPOOL_TAKE_BYTES (1 << 20)
 void spool_take(struct spool *spool, struct spool_take *take);
 /* The broker has it: remove (group commit; the caller needs no answer). */
 void spool_done(struct spool *spool, uint64_t sequence);
@@ -149,6 +167,9 @@ void spool_untake(struct spool *spool);
  * a take came back empty, or after a put. Coalesced. One watcher.
  */
 void spool_watch(struct spool *spool, struct loop *back, void (*ready)(void *owner), void *owner);
+
+/* How many the broker refused for that reason code, since start. Any thread. */
+uint64_t spool_refused_by(struct spool *spool, uint8_t reason);
 
 /* ---- facts -------------------------------------------------------------------------------- */
 
@@ -171,8 +192,9 @@ struct spool_device {
 void spool_each(struct spool *spool, void (*each)(void *owner, const struct spool_device *device),
                 void *owner);
 /*
- * Remove what is kept of that device (NULL: of all). Not what is in flight to
- * the broker. done() on `back` with how many.
+ * Remove what was kept of that device (NULL: of all) before this call. Not
+ * what is in flight to the broker. done() on `back` with how many, or with
+ * the negative code of the disk.
  */
 struct spool_purge {
 	char *identity; /* copied; NULL all */
@@ -180,6 +202,7 @@ struct spool_purge {
 	struct loop *back;
 	struct loop_message posted; /* the spool's from here on */
 	struct spool_purge *next;
+	uint64_t until;
 	int64_t count;
 };
 int spool_purge(struct spool *spool, const char *identity, struct spool_purge *purge) MUST_CHECK;

@@ -40,9 +40,15 @@ void uplink_start(struct uplink *uplink);
 int uplink_configure(struct uplink *uplink, const struct uplink_settings *settings) MUST_CHECK;
 /*
  * Status "offline", presence of all "offline", DISCONNECT, close: bounded in
- * time (2 s). done(owner) when it is gone.
+ * time (2 s). done(owner) when the loop has nothing of it any more. Watches
+ * must have been removed, or end here without a word.
  */
 void uplink_close(struct uplink *uplink, void (*done)(void *owner), void *owner);
+/*
+ * The memory: when the loop has ended, and nobody calls uplink_presence() any
+ * more. NULL is fine.
+ */
+void uplink_free(struct uplink *uplink);
 
 /*
  * A device came (true: its first connection) or went (false: its last one).
@@ -58,7 +64,7 @@ void uplink_presence(struct uplink *uplink, const char *identity, bool online);
 /*
  * Messages of the broker on these topic filters (the mapped side), as they
  * pass. message() gets broker topic, payload cut to 4 KiB, whole length, QoS,
- * retain. Subscriptions are shared by watchers with the same filter and end
+ * retain. QoS 2 shows as 1. Subscriptions are shared by watchers with the same filter and end
  * with the last one.
  */
 struct uplink_watch;

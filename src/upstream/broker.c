@@ -21,6 +21,7 @@ struct broker {
 	struct list members;
 	struct list waiting; /* members without a permit; none while one is free */
 	struct broker_member *prober;
+	bool doubted; /* by broker_gone(); the first worker that is woken asks */
 };
 
 int
@@ -110,6 +111,7 @@ static void
 change(struct broker *b, enum broker_state state)
 {
 	b->info.state = state;
+	b->doubted = false;
 	b->info.since = clock_wall();
 	b->epoch++;
 	wake_all(b);
@@ -232,13 +234,19 @@ void
 broker_answered(struct broker *b, const char *where)
 {
 	enum broker_state before;
+	bool frozen;
 
 	pthread_mutex_lock(&b->lock);
 	before = b->info.state;
-	if (before != BROKER_UP) {
+	frozen = b->info.frozen;
+	if (before != BROKER_UP && !frozen) {
 		change(b, BROKER_UP);
 	}
 	pthread_mutex_unlock(&b->lock);
+	if (frozen) {
+		/* The kernel took the connection, not the broker. */
+		return;
+	}
 	if (before == BROKER_AWAY) {
 		log_notice(LOG_UPSTREAM, "broker is back", log_str("broker", where));
 	} else if (before == BROKER_UNKNOWN) {
@@ -290,7 +298,7 @@ broker_failed(struct broker *b, unsigned epoch, int error, const char *where)
 	pthread_mutex_lock(&b->lock);
 	b->info.failures++;
 	/* An attempt older than the last change has nothing to say about now. */
-	if (says_away(error) && epoch == b->epoch) {
+	if (says_away(error) && epoch == b->epoch && !b->info.frozen) {
 		news = b->info.state != BROKER_AWAY ||
 		       (error == -EACCES && b->info.last_error != error);
 		if (b->info.state != BROKER_AWAY) {
@@ -310,7 +318,7 @@ broker_probe_claim(struct broker *b, struct broker_member *m)
 	bool mine;
 
 	pthread_mutex_lock(&b->lock);
-	mine = b->prober == NULL && b->info.state != BROKER_UP;
+	mine = b->prober == NULL && b->info.state != BROKER_UP && !b->info.frozen;
 	if (mine) {
 		b->prober = m;
 	}
@@ -338,10 +346,76 @@ broker_probe_over(struct broker *b, struct broker_member *m)
 	bool over;
 
 	pthread_mutex_lock(&b->lock);
-	over = b->info.state == BROKER_UP;
+	over = b->info.state == BROKER_UP || b->info.frozen;
 	if (over && b->prober == m) {
 		b->prober = NULL;
 	}
 	pthread_mutex_unlock(&b->lock);
 	return over;
+}
+
+/* ---- signs of life ---------------------------------------------------------------- */
+
+void
+broker_frozen(struct broker *b)
+{
+	bool news;
+
+	pthread_mutex_lock(&b->lock);
+	news = !b->info.frozen;
+	if (news) {
+		b->info.frozen = true;
+		b->info.last_error = -ETIMEDOUT;
+		/* Dials under way are of before: whatever they say does not count. */
+		change(b, BROKER_AWAY);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (news) {
+		log_warning(LOG_UPSTREAM, "broker is frozen: it takes connections and answers "
+		                          "nothing");
+	}
+}
+
+void
+broker_alive(struct broker *b)
+{
+	bool news;
+
+	pthread_mutex_lock(&b->lock);
+	news = b->info.state != BROKER_UP;
+	b->info.frozen = false;
+	if (news) {
+		change(b, BROKER_UP);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (news) {
+		log_notice(LOG_UPSTREAM, "broker answers");
+	}
+}
+
+void
+broker_gone(struct broker *b)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->info.frozen) {
+		b->info.frozen = false;
+		/* Somebody claims the probe when woken. */
+		change(b, BROKER_AWAY);
+	} else if (b->info.state == BROKER_UP) {
+		b->doubted = true;
+		wake_all(b);
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+bool
+broker_doubted(struct broker *b)
+{
+	bool doubted;
+
+	pthread_mutex_lock(&b->lock);
+	doubted = b->doubted;
+	b->doubted = false;
+	pthread_mutex_unlock(&b->lock);
+	return doubted;
 }

@@ -423,9 +423,12 @@ woken(struct loop_message *message)
 		refuse_queued(up);
 	}
 	if (state == BROKER_UP) {
-		if (!up->probing) {
+		if (!up->probing && !up->doubt) {
 			loop_timer_stop(&up->probe_timer);
 			(void)broker_probe_over(up->broker, member);
+		}
+		if (broker_doubted(up->broker)) {
+			upstream_lost(up);
 		}
 	} else {
 		probe_claim(up);

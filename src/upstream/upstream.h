@@ -21,6 +21,7 @@ enum broker_state { BROKER_UNKNOWN, BROKER_UP, BROKER_AWAY };
 struct broker_info {
 	enum broker_state state;
 	int64_t since;    /* wall clock of the last change */
+	bool frozen;      /* away because of broker_frozen() */
 	int last_error;   /* of the last failed dial, negative errno */
 	unsigned pending; /* dials under way */
 	uint64_t dials, failures;
@@ -37,6 +38,12 @@ void broker_read(struct broker *broker, struct broker_info *out);
  */
 void broker_frozen(struct broker *broker);
 void broker_alive(struct broker *broker);
+/*
+ * The broker has ended the connection of who asks it, or takes none: if it was
+ * frozen it is merely away now, and dials decide again; if it was up some
+ * worker asks it, as after upstream_lost().
+ */
+void broker_gone(struct broker *broker);
 
 /* Where and how to dial; copied by upstream_configure(). */
 struct upstream_settings {

@@ -36,11 +36,13 @@ void broker_count_dial(struct broker *broker);
 void broker_answered(struct broker *broker, const char *where);
 void broker_failed(struct broker *broker, unsigned epoch, int error, const char *where);
 
-/* One at a time probes, unless the broker is up. True: m does. */
+/* One at a time probes, unless the broker is up or frozen. True: m does. */
 bool broker_probe_claim(struct broker *broker, struct broker_member *m);
 /* A broker that is said to be up may be gone. True: m is to ask it. */
 bool broker_doubt(struct broker *broker, struct broker_member *m);
-/* True when the broker is up, and m need not go on. */
+/* Did broker_gone() want the broker asked? Once. */
+bool broker_doubted(struct broker *broker);
+/* True when m need not go on: the broker is up, or frozen and no dial can tell. */
 bool broker_probe_over(struct broker *broker, struct broker_member *m);
 
 #endif

@@ -885,6 +885,12 @@ def denied_publish(at):
     return session(at, act)
 
 
+@row("publish-denied", says='"elsewhere"')
+def denied_publish_and_goodbye(at):
+    """As mosquitto_pub does it: both packets come together."""
+    return session(at, lambda c: c.send(wire.publish(4, "elsewhere", "x") + wire.disconnect()))
+
+
 @row("subscribe-denied", says='"nowhere/x"')
 def denied_subscribe(at):
     def act(c):

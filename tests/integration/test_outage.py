@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The broker is away: what devices are told, and that they get in when it is back."""
+"""
+The broker is away, and the map says that devices are to be refused then: what
+they are told, and that they get in when it is back. (test_hold.py: the others.)
+"""
 import signal
 
 import pytest
 
-from lib import wire
+from lib import config, wire
 from lib.client import Closed
 from lib.wait import until
 from lib.wire import V31, V5, VERSIONS
+
+
+REFUSE = {"maps": ({**config.MAPS[0], "outage": {"devices": "refuse"}},)}
 
 
 def broker_state(gw):
@@ -38,7 +44,7 @@ def let_in(gw, device, version):
 
 
 def test_gateway_starts_before_the_broker(gateway):
-    gw = gateway(start_broker=False)
+    gw = gateway(conf=REFUSE, start_broker=False)
     device = gw.enroll()
     for version in VERSIONS:
         assert refused(gw, device, version) == (0x88 if version == V5 else 3)
@@ -52,7 +58,7 @@ def test_gateway_starts_before_the_broker(gateway):
 @pytest.mark.parametrize("signum", (signal.SIGTERM, signal.SIGKILL))
 def test_broker_goes_and_returns(gateway, signum):
     """After SIGKILL the socket file is left behind and refuses; after SIGTERM it is gone."""
-    gw = gateway()
+    gw = gateway(conf=REFUSE)
     devices = {version: gw.enroll() for version in VERSIONS}
     live = {version: gw.client(devices[version], version) for version in VERSIONS}
     assert broker_state(gw) == "up"
@@ -71,7 +77,7 @@ def test_broker_goes_and_returns(gateway, signum):
 
 def test_broker_that_never_answers(gateway):
     """A stopped broker takes the connection and says nothing: the deadline ends it."""
-    gw = gateway(conf={"upstream": {"connect_timeout": "500ms"}})
+    gw = gateway(conf={"upstream": {"connect_timeout": "500ms"}, **REFUSE})
     device = gw.enroll()
     with gw.client(device):
         pass
@@ -85,7 +91,7 @@ def test_broker_that_never_answers(gateway):
 
 
 def test_broker_over_tcp(gateway):
-    gw = gateway(broker={"tcp": True}, start=False)
+    gw = gateway(conf=REFUSE, broker={"tcp": True}, start=False)
     gw.write_conf(upstream={"path": None, "address": "127.0.0.1", "port": gw.broker.port})
     gw.start()
     device = gw.enroll()

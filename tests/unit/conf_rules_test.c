@@ -39,6 +39,24 @@ maps_are_taken_whole(void **state)
 	conf_unref(&conf);
 }
 
+static void
+what_is_stored_has_qos_1_at_most(void **state)
+{
+	struct conf *conf = load_good(
+		"maps = ( { name = \"m\"; publish = ("
+		"{ device = \"a\"; broker = \"b\"; delivery = \"store\"; },"
+		"{ device = \"c\"; broker = \"d\"; qos = 0; delivery = \"store\"; },"
+		"{ device = \"e\"; broker = \"f\"; } ); } );");
+	const struct topic_rule *rule = conf->map[0].rules.publish;
+
+	(void)state;
+	assert_int_equal(rule[0].delivery, TOPIC_DELIVERY_STORE);
+	assert_int_equal(rule[0].max_qos, 1);
+	assert_int_equal(rule[1].max_qos, 0);
+	assert_int_equal(rule[2].max_qos, 2);
+	conf_unref(&conf);
+}
+
 static struct span
 label_of(void *owner, struct span name)
 {
@@ -128,9 +146,14 @@ faults_of_maps_are_sentences(void **state)
 		{ "maps = ( { name = \"m\"; publish = ( { device = \"a\"; } ); } );",
 		  "f:1: maps[m].publish[0].broker: is missing\n" },
 		{ "maps = ( { name = \"m\"; publish = (\n{ device = \"a\"; broker = \"b\";\n"
-		  "delivery = \"store\"; } ); } );",
-		  "f:3: maps[m].publish[0].delivery: \"store\" is not offered: this release relays "
-		  "only\n" },
+		  "delivery = \"store\";\nqos = 2; } ); } );",
+		  "f:4: maps[m].publish[0].qos: must be 0 or 1 with delivery = \"store\": \"exactly "
+		  "once\" cannot be promised for a message that is stored and sent later\n" },
+		{ "maps = ( { name = \"m\"; outage = { device = \"hold\"; }; " PUBLISH " } );",
+		  "f:1: maps[m].outage.device: unknown key; did you mean maps[].outage.devices?\n" },
+		{ "maps = ( { name = \"m\"; outage = { devices = \"keep\"; }; " PUBLISH " } );",
+		  "f:1: maps[m].outage.devices: \"keep\" is not known, allowed is \"hold\" or "
+		  "\"refuse\"\n" },
 		{ "maps = ( { name = \"m\"; subscribe = ( { device = \"a\"; broker = \"b\"; retain = "
 		  "\"keep\"; } ); } );",
 		  "f:1: maps[m].subscribe[0].retain: unknown key; did you mean "
@@ -211,10 +234,12 @@ differences_are_named(void **state)
 	diff_expect("upstream = { password = \"a\"; };", "upstream = { password = \"b\"; };", 1,
 	            "upstream.password: (hidden) => (hidden)\n");
 	diff_expect("upstream = { password = \"a\"; };", "", 1, "upstream.password: (hidden) => \n");
-	diff_expect(map_text, moved, 6,
+	diff_expect(map_text, moved, 7,
 	            "maps: cellar, mkr, rest => mkr, rest\n"
 	            "maps[cellar].match: group \"g\", label site \"x\" => \n"
 	            "maps[cellar].on_denial: close => \n"
+	            "maps[cellar].outage: devices hold, persistent refuse, store_bytes 1MiB, "
+	            "store_messages 10000, store_age 7d => \n"
 	            "maps[cellar].publish[0]: Home -> home/${identity}, qos 1, retain clear, "
 	            "max_payload 1KiB => \n"
 	            "maps[mkr].match: identity \"mkr-*\", issuer \"CA\" => identity \"mkr-*\"\n"
@@ -247,10 +272,42 @@ values_in_force_are_shown(void **state)
 	assert_non_null(strstr(r.text, "upstream.password=(hidden) *\n"));
 	assert_null(strstr(r.text, "hush"));
 	assert_non_null(strstr(r.text, "limits.high_water=64KiB\n"));
+	assert_non_null(strstr(r.text, "spool.size=256MiB\n"));
+	assert_non_null(strstr(r.text, "upstream.response_timeout=10s\n"));
+	assert_non_null(strstr(r.text, "uplink.status_topic=gateway/${gateway}/status\n"));
 	assert_non_null(strstr(r.text, "maps[default].match=every device\n"));
 	assert_non_null(strstr(r.text, "maps[default].subscribe[0]=# <- devices/${identity}/#\n"));
 	fclose(r.out);
 	free(r.text);
+	conf_unref(&conf);
+}
+
+/* As many lines as a file can make: the table of lines has room for all. */
+static void
+many_maps_are_shown(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct conf *conf;
+	struct reports r;
+
+	(void)state;
+	fprintf(out, "maps = (");
+	for (int i = 0; i < 256; i++) {
+		fprintf(out, "%s { name = \"m%d\"; match = { group = \"g%d\"; }; grace_days = 5;"
+		             PUBLISH " }", i > 0 ? "," : "", i, i);
+	}
+	fprintf(out, ");");
+	fclose(out);
+	conf = load_good(text);
+	reports_open(&r);
+	conf_each(conf, note_value, r.out);
+	fflush(r.out);
+	assert_non_null(strstr(r.text, "maps[m255].grace_days=5 *\n"));
+	fclose(r.out);
+	free(r.text);
+	free(text);
 	conf_unref(&conf);
 }
 
@@ -426,6 +483,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(maps_are_taken_whole),
+		cmocka_unit_test(what_is_stored_has_qos_1_at_most),
+		cmocka_unit_test(many_maps_are_shown),
 		cmocka_unit_test(the_first_map_that_matches_wins),
 		cmocka_unit_test(a_device_may_match_no_map),
 		cmocka_unit_test(faults_of_maps_are_sentences),

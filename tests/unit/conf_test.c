@@ -129,6 +129,36 @@ static const struct row faults[] = {
 	{ "upstream = { client_id = \"${client_id}\"; };",
 	  "f:1: upstream.client_id: must use ${identity} or ${fingerprint}: no two devices may have "
 	  "the same client identifier\n" },
+	{ "upstream = { response_timeout = 1999; };",
+	  "f:1: upstream.response_timeout: 1999ms is out of range, allowed is 2s to 5min; a bare "
+	  "number counts milliseconds\n" },
+	{ "spool = { size = 1000000; };",
+	  "f:1: spool.size: 1000000 is out of range, allowed is 1MiB to 1024GiB; a bare number "
+	  "counts bytes\n" },
+	{ "uplink = { inflight = 0; };",
+	  "f:1: uplink.inflight: 0 is out of range, allowed is 1 to 1000\n" },
+	{ "uplink = { username = \"\"; };", "f:1: uplink.username: must not be empty\n" },
+	{ "uplink = { client_id = \"gw-${identity}\"; };",
+	  "f:1: uplink.client_id: may use ${gateway} only: it is the same for every device\n" },
+	{ "uplink = {\n status_topic = \"s/${identity}\"; };",
+	  "f:2: uplink.status_topic: may use ${gateway} only: it is the same for every device\n" },
+	{ "uplink = { status_topic = \"s/${gateway}/#\"; };",
+	  "f:1: uplink.status_topic: is published to: a topic has no wildcards\n" },
+	{ "uplink = { status_topic = \"$SYS/x\"; };",
+	  "f:1: uplink.status_topic: must not begin with $: the broker keeps those topics for "
+	  "itself\n" },
+	{ "uplink = { presence_topic = \"p/${cn}\"; };",
+	  "f:1: uplink.presence_topic: may use ${gateway} and ${identity} only\n" },
+	{ "uplink = { presence_topic = \"p/+/${identity}\"; };",
+	  "f:1: uplink.presence_topic: is published to: a topic has no wildcards\n" },
+#define ONCE                                                                                   \
+	"f:1: uplink.presence_topic: must have ${identity} once, as a whole level: then a filter " \
+	"with + in its place finds every device\n"
+	{ "uplink = { presence_topic = \"p/${gateway}\"; };", ONCE },
+	{ "uplink = { presence_topic = \"p/x${identity}\"; };", ONCE },
+	{ "uplink = { presence_topic = \"p/${identity}x/y\"; };", ONCE },
+	{ "uplink = { presence_topic = \"${identity}/${identity}\"; };", ONCE },
+	{ "uplink = { presence_topic = \"${identity}/x${identity}\"; };", ONCE },
 	/* what libconfig finds, or would not */
 	{ "a = 1;\nb = ;", "f:2: syntax error\n" },
 	{ "log = { };\nlog = { };", "f:2: duplicate setting name\n" },
@@ -203,6 +233,55 @@ what_has_no_effect_is_a_warning(void **state)
 /* ---- values ---------------------------------------------------------------------- */
 
 static void
+outage_defaults_are_the_documented_ones(void **state)
+{
+	struct conf *conf;
+
+	(void)state;
+	assert_int_equal(conf_default(&conf), 0);
+	assert_int_equal(conf->upstream.response_timeout, 10000);
+	assert_string_equal(conf->uplink.client_id, "gateway-${gateway}");
+	assert_string_equal(conf->uplink.username, "mqtt-gateway");
+	assert_string_equal(conf->uplink.status_topic, "gateway/${gateway}/status");
+	assert_string_equal(conf->uplink.presence_topic,
+	                    "gateway/${gateway}/devices/${identity}/presence");
+	assert_int_equal(conf->uplink.inflight, 20);
+	assert_int_equal(conf->spool.bytes, 256 << 20);
+	assert_true(conf->map[0].outage.hold);
+	assert_false(conf->map[0].outage.publish_only);
+	assert_int_equal(conf->map[0].outage.store_bytes, 1 << 20);
+	assert_int_equal(conf->map[0].outage.store_messages, 10000);
+	assert_int_equal(conf->map[0].outage.store_age, 7 * 86400);
+	conf_unref(&conf);
+}
+
+static void
+outage_keys_are_taken(void **state)
+{
+	struct conf *conf = load_good(
+		"upstream = { response_timeout = \"2s\"; };"
+		"uplink = { status_topic = \"\"; presence_topic = \"\"; inflight = 1000; };"
+		"spool = { size = \"8GiB\"; }; limits = { hold_memory = \"1MiB\"; };"
+		"maps = ( { name = \"m\"; publish = ( { device = \"a\"; broker = \"b\"; } );"
+		"outage = { devices = \"refuse\"; persistent = \"publish-only\"; "
+		"store_bytes = 0; store_messages = 0; store_age = \"30d\"; }; } );");
+
+	(void)state;
+	assert_int_equal(conf->upstream.response_timeout, 2000);
+	assert_null(conf->uplink.status_topic);
+	assert_null(conf->uplink.presence_topic);
+	assert_int_equal(conf->uplink.inflight, 1000);
+	assert_true(conf->spool.bytes == (uint64_t)8 << 30);
+	assert_int_equal(conf->limits.hold_memory, 1 << 20);
+	assert_false(conf->map[0].outage.hold);
+	assert_true(conf->map[0].outage.publish_only);
+	assert_int_equal(conf->map[0].outage.store_bytes, 0);
+	assert_int_equal(conf->map[0].outage.store_messages, 0);
+	assert_int_equal(conf->map[0].outage.store_age, 30 * 86400);
+	conf_unref(&conf);
+}
+
+static void
 defaults_are_the_documented_ones(void **state)
 {
 	struct conf *conf;
@@ -248,6 +327,7 @@ defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf->limits.topic_aliases, 10);
 	assert_int_equal(conf->limits.high_water, 65536);
 	assert_int_equal(conf->limits.low_water, 16384);
+	assert_int_equal(conf->limits.hold_memory, 65536);
 	assert_null(conf->metrics.address);
 	assert_int_equal(conf->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(conf->map_count, 1);
@@ -354,7 +434,7 @@ every_default_is_in_its_range(void **state)
 			assert_true(value_parse(span_str(key->fallback), key->unit, &value, &why));
 			assert_true((value >= key->min && value <= key->max) ||
 			            (key->zero != NULL && value == 0));
-			assert_true(key->max <= UINT32_MAX);
+			assert_true(key->max <= UINT32_MAX || key->size == 8);
 		}
 	}
 }
@@ -562,6 +642,8 @@ main(void)
 		cmocka_unit_test(all_faults_come_in_one_run),
 		cmocka_unit_test(what_has_no_effect_is_a_warning),
 		cmocka_unit_test(defaults_are_the_documented_ones),
+		cmocka_unit_test(outage_defaults_are_the_documented_ones),
+		cmocka_unit_test(outage_keys_are_taken),
 		cmocka_unit_test(defaults_follow_what_is_given),
 		cmocka_unit_test(syntax_is_taken_as_people_write_it),
 		cmocka_unit_test(units_are_understood_and_shown),

@@ -88,6 +88,27 @@ parts_issuer_and_name(void **state)
 	assert_non_null(strstr(why, "colon"));
 }
 
+static void
+refuses_the_gateways_own_names(void **state)
+{
+	char identity[IDENTITY_MAX + 1], client[IDENTITY_MAX + 1];
+	struct pki_cert cert = { .cn = span_str(conf->uplink.username) };
+	const char *why;
+
+	(void)state;
+	conf->identity.issuer = false;
+	assert_int_equal(identity_of(conf, &cert, identity, &why), ERR_UNSAFE);
+	assert_string_equal(identity, "");
+	assert_non_null(strstr(why, "uplink.username"));
+	snprintf(client, sizeof client, "gateway-%s", conf->gateway.name);
+	cert.cn = span_str(client);
+	assert_int_equal(identity_of(conf, &cert, identity, &why), ERR_UNSAFE);
+	assert_string_equal(identity, "");
+	assert_non_null(strstr(why, "uplink.client_id"));
+	cert.cn = span_str("gateway-");
+	assert_int_equal(identity_of(conf, &cert, identity, &why), 0);
+}
+
 int
 main(void)
 {
@@ -95,6 +116,7 @@ main(void)
 		cmocka_unit_test(takes_the_first_source),
 		cmocka_unit_test(refuses_what_is_not_safe),
 		cmocka_unit_test(parts_issuer_and_name),
+		cmocka_unit_test(refuses_the_gateways_own_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

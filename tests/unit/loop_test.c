@@ -283,6 +283,62 @@ signals_arrive(void **state)
 	assert_int_equal(c.signum, SIGUSR1);
 }
 
+/* ---- descriptors of a library ------------------------------------------------------ */
+
+struct polled {
+	struct loop *loop;
+	struct loop_poll poll;
+	int fd[2];
+	unsigned reads, writes, closed;
+};
+
+static void
+polled_closed(void *owner)
+{
+	struct polled *p = owner;
+
+	p->closed++;
+	loop_stop(p->loop);
+}
+
+/* Level triggered: what is not read is told again. The number may be reused at once. */
+static void
+polled_ready(void *owner, bool readable, bool writable)
+{
+	struct polled *p = owner;
+	char byte;
+
+	p->reads += readable;
+	p->writes += writable;
+	if (p->reads == 2 && readable) {
+		assert_int_equal(read(p->fd[0], &byte, 1), 1);
+		loop_poll_want(&p->poll, false, true);
+	} else if (writable) {
+		int fd = p->fd[0];
+
+		close(fd);
+		loop_poll_close(&p->poll, polled_closed);
+		loop_poll_close(&p->poll, NULL); /* once is enough */
+		loop_poll_want(&p->poll, true, true); /* too late, and harmless */
+	}
+}
+
+static void
+a_descriptor_is_watched(void **state)
+{
+	struct polled p = { .loop = help_loop() };
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+	assert_int_equal(write(p.fd[1], "x", 1), 1);
+	assert_int_equal(loop_poll_open(p.loop, &p.poll, p.fd[0], polled_ready, &p), 0);
+	help_run(p.loop);
+	assert_int_equal(p.reads, 2);
+	assert_int_equal(p.writes, 1);
+	assert_int_equal(p.closed, 1);
+	close(p.fd[1]);
+}
+
 int
 main(void)
 {
@@ -293,6 +349,7 @@ main(void)
 		cmocka_unit_test(mail_keeps_the_order_of_each_sender),
 		cmocka_unit_test(a_handle_left_open_is_named),
 		cmocka_unit_test(signals_arrive),
+		cmocka_unit_test(a_descriptor_is_watched),
 	};
 
 	alarm(HELP_LIMIT);

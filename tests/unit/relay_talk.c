@@ -24,6 +24,8 @@ static struct topic_rule publish_rules[] = {
 	  .max_payload = UINT32_MAX, .retain = TOPIC_RETAIN_CLEAR },
 	{ .device = TEXT("tiny"), .broker = TEXT("tiny/${identity}"), .max_qos = 2,
 	  .max_payload = 4 },
+	{ .device = TEXT("kept"), .broker = TEXT("kept/${identity}"), .max_qos = 1,
+	  .max_payload = UINT32_MAX, .delivery = TOPIC_DELIVERY_STORE },
 	{ .device = TEXT("same"), .broker = TEXT("same"), .max_qos = 2, .max_payload = UINT32_MAX },
 };
 
@@ -48,6 +50,7 @@ const struct relay_limits talk_limits = {
 	.denied_inflight = 4,
 	.subscriptions = 8,
 	.topic_aliases = 3,
+	.hold_memory = 4096,
 };
 
 /* ---- store ------------------------------------------------------------------------ */
@@ -122,6 +125,44 @@ store_end(void *owner, int rc)
 	return t->store_fails ? ERR_DATABASE : rc;
 }
 
+/* ---- spool ------------------------------------------------------------------------ */
+
+static int
+spool_put(void *owner, const struct relay_message *m)
+{
+	struct talker *t = owner;
+	size_t at = strlen(t->spooled);
+
+	snprintf(t->spooled + at, sizeof t->spooled - at, "%u%s %.*s %.*s", m->qos,
+	         m->retain ? "r" : "", SPAN_ARG(m->topic), SPAN_ARG(m->payload));
+	at = strlen(t->spooled);
+	if (m->expiry != UINT32_MAX) {
+		snprintf(t->spooled + at, sizeof t->spooled - at, " expires %u", m->expiry);
+		at = strlen(t->spooled);
+	}
+	for (size_t i = 0; i < m->properties.len; i++) {
+		snprintf(t->spooled + at, sizeof t->spooled - at, "%s%02x", i == 0 ? " " : "",
+		         m->properties.ptr[i]);
+		at = strlen(t->spooled);
+	}
+	snprintf(t->spooled + at, sizeof t->spooled - at, ";");
+	assert_in_range(t->givens, 0, 15);
+	t->given[t->givens].tag = m->tag;
+	t->given[t->givens++].size = m->size;
+	return 0;
+}
+
+static void
+spool_answers(struct talker *t, int status, struct relay_out *out)
+{
+	uint32_t tag = t->given[0].tag;
+	size_t size = t->given[0].size;
+
+	assert_in_range(t->givens, 1, 16);
+	memmove(&t->given[0], &t->given[1], --t->givens * sizeof t->given[0]);
+	(void)relay_stored(t->relay, tag, size, status, out);
+}
+
 /* ---- one relay -------------------------------------------------------------------- */
 
 static void
@@ -142,6 +183,7 @@ limits_of(const struct scene *scene)
 	limit_default(&l.denied_inflight, talk_limits.denied_inflight);
 	limit_default(&l.subscriptions, talk_limits.subscriptions);
 	limit_default(&l.topic_aliases, talk_limits.topic_aliases);
+	limit_default(&l.hold_memory, talk_limits.hold_memory);
 	return l;
 }
 
@@ -159,6 +201,9 @@ talk_start(struct talker *t, const struct scene *scene)
 		.password = scene->password,
 		.limits = limits_of(scene),
 		.store = { store_load, store_put, store_remove, store_clear, store_begin, store_end, t },
+		.spool = { scene->hold ? spool_put : NULL, t },
+		.hold = scene->hold,
+		.publish_only = scene->publish_only,
 		.metrics = &t->metrics,
 	};
 	arena = relay_arena_size(&t->settings.limits);
@@ -219,16 +264,19 @@ talk_feed(struct talker *t, enum talk_kind from, struct span bytes)
 {
 	struct relay_out out = { &t->device, &t->broker };
 	unsigned device = crowd(t, &t->device), broker = crowd(t, &t->broker);
+	bool again = false;
 	int rc = 0;
 
-	while (bytes.len > 0 && rc == 0) {
+	while ((bytes.len > 0 || again) && rc == 0) {
 		/* Memory of exactly the size, gone after the flush. */
-		uint8_t *copy = malloc(bytes.len);
+		uint8_t *copy = malloc(bytes.len + (bytes.len == 0));
 		struct span in = span_of(copy, bytes.len);
 		size_t used = 0;
 
 		assert_non_null(copy);
-		memcpy(copy, bytes.ptr, bytes.len);
+		if (bytes.len > 0) {
+			memcpy(copy, bytes.ptr, bytes.len);
+		}
 		rc = from == DEVICE ? relay_from_device(t->relay, in, &used, &out) :
 		                      relay_from_broker(t->relay, in, &used, &out);
 		assert_in_range(used, 0, in.len);
@@ -237,8 +285,10 @@ talk_feed(struct talker *t, enum talk_kind from, struct span bytes)
 		device = broker = 0;
 		free(copy);
 		bytes = span_skip(bytes, used);
+		again = rc == ERR_FULL;
 		if (rc == ERR_FULL) {
-			assert_true(bytes.len > 0); /* else nobody would call again */
+			/* else nobody would call again */
+			assert_true(bytes.len > 0 || relay_phase(t->relay) == RELAY_RESTORING);
 			t->refused++;
 			assert_in_range(t->refused, 0, 100000);
 			rc = 0;
@@ -258,7 +308,20 @@ talk_do(struct talker *t, enum talk_kind what)
 
 	switch (what) {
 	case OPEN:
-		assert_int_equal(relay_upstream_open(t->relay, &out), 0);
+		(void)!relay_upstream_open(t->relay, &out);
+		break;
+	case LOST:
+		(void)relay_upstream_lost(t->relay, &out);
+		break;
+	case ADMIT:
+		(void)relay_admit(t->relay, &out);
+		break;
+	case STORED:
+	case REFUSED:
+		spool_answers(t, what == STORED ? 0 : ERR_FULL, &out);
+		break;
+	case CLOSING:
+		relay_closing(t->relay);
 		break;
 	case FAIL:
 		relay_upstream_failed(t->relay, &out);
@@ -334,6 +397,9 @@ check_end(const struct scene *scene, const struct talker *t)
 
 	if (scene->store != NULL) {
 		assert_string_equal(t->store, scene->store);
+	}
+	if (scene->spooled != NULL) {
+		assert_string_equal(t->spooled, scene->spooled);
 	}
 	if (scene->ending.text == NULL) {
 		assert_null(ending.text);

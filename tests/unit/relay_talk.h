@@ -19,6 +19,11 @@ enum talk_kind {
 	GONE,      /* the broker closed */
 	TAKEN,     /* and a newer connection exists */
 	END,       /* the gateway ends it: server shutting down */
+	LOST,      /* the broker closed, and the device may be held */
+	ADMIT,     /* there is no broker, and the device may be let in */
+	STORED,    /* the store keeps the oldest that it was given */
+	REFUSED,   /* or does not */
+	CLOSING,   /* the connection of the device ends */
 };
 
 struct talk {
@@ -38,6 +43,8 @@ struct scene {
 	const char *const *kept;         /* device filters in the store (QoS 1), NULL-terminated */
 	const char *store;               /* what the store must have seen */
 	bool store_fails;                /* it keeps no change */
+	bool hold, publish_only;
+	const char *spooled; /* what the spool must have been given: "QoS topic payload;..." */
 	/* How it must end; text NULL: not at all. */
 	struct relay_ending ending;
 };
@@ -82,6 +89,9 @@ struct talker {
 	char store[1024];
 	const char *const *kept;
 	bool store_fails;
+	char spooled[1024];
+	struct { uint32_t tag; size_t size; } given[16]; /* to the spool, not answered */
+	unsigned givens;
 	unsigned pieces_left; /* of a batch before each step; 0: all */
 	size_t arena_left;
 	unsigned refused; /* calls that returned ERR_FULL */

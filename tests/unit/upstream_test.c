@@ -429,6 +429,142 @@ another_worker_takes_over_the_probe(void **state)
 	broker_end(broker);
 }
 
+/* ---- frozen ----------------------------------------------------------------------- */
+
+static uint64_t dials_when_frozen;
+
+/* 0: connects, then somebody finds the broker frozen. 1: is refused. */
+static void
+frozen_step(struct worker *w, struct caller *c)
+{
+	struct broker_info info;
+
+	stream_close(&c->s);
+	if (c == &w->caller[0]) {
+		broker_frozen(w->broker);
+		broker_frozen(w->broker);
+	} else if (c == &w->caller[1]) {
+		broker_read(w->broker, &info);
+		assert_true(info.frozen);
+		dials_when_frozen = info.dials;
+		/* Many times longer than between two probes. */
+		loop_timer_start(&w->timer, 100);
+	}
+}
+
+static void
+frozen_changed(void *owner, enum broker_state state)
+{
+	struct worker *w = owner;
+
+	changed(owner, state);
+	if (state == BROKER_AWAY) {
+		call(w, 1);
+	} else if (w->caller[1].done) {
+		call(w, 2);
+	}
+}
+
+static void
+still_frozen(void *owner)
+{
+	struct worker *w = owner;
+	struct broker_info info;
+
+	broker_read(w->broker, &info);
+	assert_int_equal(info.state, BROKER_AWAY);
+	assert_int_equal(info.dials, dials_when_frozen); /* nor was it probed */
+	broker_alive(w->broker);
+	broker_alive(w->broker);
+}
+
+static void
+now_gone(void *owner)
+{
+	struct worker *w = owner;
+
+	broker_gone(w->broker);
+	broker_gone(w->broker);
+}
+
+static void
+run_frozen(void (*end)(void *owner))
+{
+	struct acceptor a = { .fd = -1 };
+	struct broker *broker = new_broker();
+	struct worker *w = calloc(1, sizeof *w);
+	struct broker_info info;
+
+	help_folder_make(&a.folder);
+	acceptor_listen(&a, BACKLOG);
+	acceptor_start(&a);
+	w->step = frozen_step;
+	w->begin.run = call_none;
+	worker_init(w, broker, a.folder.path, 3, end);
+	upstream_watch(w->up, frozen_changed, w);
+	call(w, 0);
+	help_run(w->loop);
+	assert_int_equal(w->caller[0].status, 0);
+	assert_int_equal(w->caller[1].status, ERR_UNAVAILABLE);
+	assert_int_equal(w->caller[2].status, 0);
+	assert_int_equal(w->states[w->changes - 2], BROKER_AWAY);
+	assert_int_equal(w->states[w->changes - 1], BROKER_UP);
+	broker_read(broker, &info);
+	assert_false(info.frozen);
+	acceptor_end(&a);
+	free(w);
+	broker_end(broker);
+}
+
+static void
+only_an_answer_ends_a_frozen_broker(void **state)
+{
+	(void)state;
+	run_frozen(still_frozen);
+}
+
+static void
+a_frozen_broker_that_goes_is_probed_again(void **state)
+{
+	(void)state;
+	run_frozen(now_gone);
+}
+
+/* A dial of before connects afterwards: that is the kernel's doing. */
+static void
+freeze_at_once(struct loop_message *message)
+{
+	struct worker *w = list_entry(message, struct worker, begin);
+
+	call(w, 0);
+	broker_frozen(w->broker);
+}
+
+static void
+a_late_connection_does_not_end_it(void **state)
+{
+	struct acceptor a = { .fd = -1 };
+	struct broker *broker = new_broker();
+	struct worker *w = calloc(1, sizeof *w);
+	struct broker_info info;
+
+	(void)state;
+	help_folder_make(&a.folder);
+	acceptor_listen(&a, BACKLOG);
+	acceptor_start(&a);
+	w->step = hang_up;
+	w->begin.run = freeze_at_once;
+	worker_init(w, broker, a.folder.path, 1, no_timer);
+	help_run(w->loop);
+	assert_int_equal(w->caller[0].done, 1);
+	broker_read(broker, &info);
+	assert_int_equal(info.state, BROKER_AWAY);
+	assert_true(info.frozen);
+	acceptor_end(&a);
+	free(w);
+	broker_end(broker);
+}
+
 /* ---- deadline and cancelling ------------------------------------------------------ */
 
 /* A listener whose backlog is full for good. */
@@ -591,6 +727,9 @@ main(void)
 		cmocka_unit_test(two_workers_share_the_permits),
 		cmocka_unit_test(the_broker_goes_and_comes_back),
 		cmocka_unit_test(another_worker_takes_over_the_probe),
+		cmocka_unit_test(only_an_answer_ends_a_frozen_broker),
+		cmocka_unit_test(a_frozen_broker_that_goes_is_probed_again),
+		cmocka_unit_test(a_late_connection_does_not_end_it),
 		cmocka_unit_test(a_full_backlog_meets_the_deadline),
 		cmocka_unit_test(cancelled_dials_are_silent),
 		cmocka_unit_test(cancelling_at_once_is_silent),

@@ -60,7 +60,10 @@ def faults():
 
 
 class Board:
-    """options: more words for the emulator; name: identity at the gateway, and of the chip."""
+    """
+    options: more words for the emulator; name: identity at the gateway, and what
+    the chip's serial number and key are made from.
+    """
 
     def __init__(self, gateway, folder, name, *options):
         self.gateway, self.folder, self.name = gateway, str(folder), name
@@ -97,8 +100,9 @@ class Board:
 
     def argv(self, *options, faults=(), seconds=None):
         argv = [EMULATOR, "--image", IMAGE, "--elf", ELF, "--flash", self.flash, "--chip", self.chip,
-                "--name", self.name, "--speed", "fast", "--wifi-ssid", SSID, "--wifi-pass",
-                self.passphrase]
+                "--name", self.name, "--seed", str(zlib.crc32(self.name.encode())),
+                "--speed", "fast", "--wifi-ssid", SSID,
+                "--wifi-pass", self.passphrase]
         if self.gateway is not None and self.gateway.port:
             argv += ["--resolve", "%s=192.0.2.1:%d" % (HOST, self.gateway.port)]
         if seconds is not None:
@@ -145,8 +149,13 @@ class Board:
         except AssertionError as e:
             raise AssertionError("%s\n%s" % (e, self.text()[-4000:])) from None
 
-    def cut_power(self):
+    def cut_power(self, after=0):
+        """In the middle of whatever it does then."""
         child, self.process = self.process, None
+        try:
+            child.wait(after)
+        except subprocess.TimeoutExpired:
+            pass
         child.kill()
 
     def ended(self, status=0, seconds=2 * STEP):

@@ -68,6 +68,8 @@ class Gateway:
                         "control_socket": self.path("control.sock")},
             "listeners": ({"address": "127.0.0.1", "port": 0},),
             "upstream": {"path": self.broker.socket, "retry_min": "50ms", "retry_max": "200ms"},
+            # Silent, so that tests see only what they are about; test_uplink.py has it on.
+            "uplink": {"status_topic": "", "presence_topic": ""},
             "maps": config.MAPS,
             "log": {"level": "debug"},
         }, conf or {})

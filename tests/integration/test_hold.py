@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Devices that stay connected while the broker is away, and what becomes of what they send."""
+import signal
+import threading
+
+import pytest
+
+from lib import config, wire
+from lib.config import rule
+from lib.wait import PATIENCE, until
+from lib.wire import V311, V5, VERSIONS
+
+
+def state_of(gw, device):
+    """The states of the device's connections."""
+    return [row["state"] for row in gw.sessions(device.name)]
+
+
+def await_state(gw, device, state):
+    until(lambda: state_of(gw, device) == [state], "%s to be %s" % (device.name, state))
+
+
+def away(gw, signum=signal.SIGTERM):
+    gw.broker.stop(signum)
+    until(lambda: gw.status()["broker"]["state"] == "away", "the loss to be seen")
+
+
+def back(gw, *filters):
+    """Start the broker and watch it before the gateway sees it."""
+    gw.process.send(signal.SIGSTOP)
+    try:
+        gw.broker.start()
+        return gw.broker.client(*filters)
+    finally:
+        gw.process.send(signal.SIGCONT)
+
+
+def maps(**outage):
+    return ({**config.MAPS[0], "outage": outage},)
+
+
+def arrives(watch, first, last):
+    """Messages with these numbers, in order; those of QoS 1 may come again."""
+    expected = first
+    while expected <= last:
+        number = int(watch.message().payload)
+        assert number <= expected, "%d came before %d" % (number, expected)
+        expected += number == expected
+
+
+@pytest.mark.parametrize("signum", (signal.SIGTERM, signal.SIGKILL))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_device_stays_through_a_restart(gateway, version, signum):
+    gw = gateway()
+    device = gw.enroll()
+    with gw.client(device, version) as c:
+        c.subscribe(("inTopic", 1))
+        c.publish("Home", "1", 1)
+        away(gw, signum)
+        await_state(gw, device, "held")
+        for number in range(2, 12):
+            c.publish("Home", str(number), 1)
+        c.publish("Home", "12")
+        c.fence()
+        with back(gw, "home/+/telemetry") as watch:
+            arrives(watch, 2, 12)
+            await_state(gw, device, "live")
+            c.publish("Home", "13", 1)
+            arrives(watch, 13, 13)
+            watch.publish("home/%s/command" % device.name, "on", 1)
+            c.message("inTopic", "on", 1)
+            c.publish("Home", "14", 2)
+        metrics = gw.metrics()
+        assert metrics["outage_held"] == metrics["outage_restored"] == 1
+        assert metrics["sessions_held"] == 0
+
+
+def test_what_waited_for_the_broker(gateway):
+    """SUBSCRIBE and UNSUBSCRIBE are done when it is back, PINGREQ is answered at once."""
+    gw = gateway()
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        c.subscribe(("inTopic", 1), ("all/#", 1))
+        away(gw)
+        await_state(gw, device, "held")
+        c.send(wire.unsubscribe(V5, 7, ("all/#",)), wire.subscribe(V5, 8, (("sub/#", 1),)))
+        assert c.fence() == []
+        gw.broker.start()
+        c.expect(wire.UNSUBACK, mid=7, codes=[0])
+        c.expect(wire.SUBACK, mid=8, codes=[1])
+        with gw.broker.client() as other:
+            other.publish("broadcast/x", "no", 1)
+            other.publish("dev/%s/down/x" % device.name, "yes", 1)
+            c.message("sub/x", "yes", 1)
+            other.publish("home/%s/command" % device.name, "too", 1)
+            c.message("inTopic", "too", 1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_cannot_be_held_is_told(gateway, version):
+    """A will, a session that is to last, a QoS 2 exchange."""
+    gw = gateway()
+    kinds = {"will": {"will": wire.Will("Home", b"off")},
+             "session": {"clean": False, "client_id": "x"} if version != V5 else
+                        {"props": {"session_expiry": 60}}, "plain": {}}
+    devices = {name: gw.enroll() for name in kinds}
+    clients = {name: gw.client(devices[name], version, **kw) for name, kw in kinds.items()}
+    clients["plain"].send(wire.publish(version, "Home", "x", 2, mid=9))
+    clients["plain"].expect(wire.PUBREC, mid=9)
+    away(gw)
+    for c in clients.values():
+        c.expect_closed(0x8b)
+    metrics = gw.metrics()
+    assert metrics["outage_closed"] == 3 and metrics["outage_held"] == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_device_that_comes_meanwhile(gateway, version):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, version) as c:
+        assert not c.connack.session_present
+        c.send(wire.subscribe(version, 5, (("inTopic", 1),)))
+        for number in range(1, 6):
+            c.publish("Home", str(number), 1, retain=number == 5)
+        assert state_of(gw, device) == ["held"]
+        with back(gw, "home/#") as watch:
+            c.expect(wire.SUBACK, mid=5, codes=[1])
+            arrives(watch, 1, 5)
+            await_state(gw, device, "live")
+            c.publish("Home", "6", 1)
+            arrives(watch, 6, 6)
+        with gw.broker.client("home/#") as watch:
+            watch.message(payload="5", retain=True)
+
+
+def test_persistent_sessions_are_refused(gateway):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    for version in (V311, V5):
+        c = gw.dial(device, version)
+        kw = {"clean": False, "client_id": "x"}
+        if version == V5:
+            kw = {"props": {"session_expiry": 60}}
+        c.send(wire.connect(version, **kw))
+        assert c.expect(wire.CONNACK).code == (0x88 if version == V5 else 3)
+        c.expect_closed()
+
+
+@pytest.mark.parametrize("version", (V311, V5))
+def test_publish_only(gateway, version):
+    gw = gateway(conf={"maps": maps(persistent="publish-only")}, start_broker=False)
+    device = gw.enroll()
+    kw = {"clean": False, "client_id": "x"}
+    if version == V5:
+        kw = {"props": {"session_expiry": 60}}
+    with gw.client(device, version, **kw) as c:
+        c.subscribe(("inTopic", 1), codes=[0x83 if version == V5 else 0x80])
+        c.publish("Home", "1", 1)
+        gw.broker.start()
+        c.expect_closed(0x8b)
+    with gw.client(device, version, **kw) as c:
+        c.subscribe(("inTopic", 1))
+
+
+def test_a_map_that_refuses(gateway):
+    gw = gateway(conf={"maps": maps(devices="refuse")})
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        away(gw)
+        c.expect_closed(0x8b)
+
+
+@pytest.mark.parametrize("lost", (True, False))
+def test_a_will_is_kept(gateway, lost):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    c = gw.client(device, V311, will=wire.Will("Home", b"off", 1, True))
+    c.publish("Home", "on", 1, retain=True)
+    if lost:
+        c.cut()
+    else:
+        c.disconnect()
+    until(lambda: "held" not in state_of(gw, device), "the session to end")
+    gw.broker.start()
+    with gw.broker.client() as watch:
+        def value():
+            watch.subscribe(("home/#", 1))
+            return [p.payload for p in watch.fence()]
+        until(lambda: value() == [b"off" if lost else b"on"], "the value to be there")
+
+
+def test_a_frozen_broker(gateway):
+    gw = gateway(conf={"upstream": {"response_timeout": "2s", "connect_timeout": "1s"}})
+    device = gw.enroll()
+    with gw.client(device, V311) as c:
+        c.publish("Home", "0", 1)
+        with gw.broker.client("home/#") as watch:
+            gw.broker.process.send(signal.SIGSTOP)
+            try:
+                for number in range(1, 5):
+                    c.publish("Home", str(number), 1)
+            finally:
+                gw.broker.process.send(signal.SIGCONT)
+            arrives(watch, 1, 4)
+        await_state(gw, device, "live")
+
+
+def test_killed_while_storing(gateway):
+    """Nothing that was acknowledged is lost with the gateway."""
+    gw = gateway(start_broker=False)
+    gw.keep_port()
+    device = gw.enroll()
+    c = gw.client(device, V311)
+    for number in range(1, 40):
+        c.publish("Home", str(number), 1)
+    gw.kill()
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
+        arrives(watch, 1, 39)
+
+
+def test_a_rule_that_stores(gateway):
+    stored = rule("Home", "home/${identity}/telemetry", qos=1, delivery="store")
+    changed = {**config.MAPS[0], "publish": (stored,) + config.MAPS[0]["publish"][1:]}
+    gw = gateway(conf={"maps": (changed,)})
+    device = gw.enroll()
+    with gw.broker.client("home/#", "log/#") as watch, gw.client(device, V311) as c:
+        c.publish("Home", "1")
+        arrives(watch, 1, 1)
+        c.send(wire.publish(V311, "Home", "2", 1, mid=1), wire.publish(V311, "log/x", "3", 1, mid=2))
+        c.expect(wire.PUBACK, mid=1)
+        c.expect(wire.PUBACK, mid=2)
+        assert sorted(int(watch.message().payload) for _ in range(2)) == [2, 3]
+    assert gw.metrics()["publish_stored"] == 2
+
+
+class Numbered(threading.Thread):
+    """A device that publishes numbers with QoS 1, each acknowledged before the next."""
+
+    def __init__(self, gw, device, last):
+        super().__init__()
+        self.gw, self.device, self.last = gw, device, last
+        self.acknowledged, self.error = 0, None
+
+    def run(self):
+        try:
+            with self.gw.client(self.device, V5) as c:
+                c.subscribe(("inTopic", 1))
+                for number in range(1, self.last + 1):
+                    c.publish("Home", str(number), 1)
+                    self.acknowledged = number
+                c.fence()
+        except BaseException as e:
+            self.error = e
+
+
+def test_many_devices_and_restarts(gateway):
+    """Nobody loses the connection, nothing is lost, every device's order is kept."""
+    gw = gateway(broker={"persistence": True}, conf={"upstream": {"retry_max": "100ms"}})
+    devices = [gw.enroll() for _ in range(12)]
+    watch_name = {"client_id": "watch", "clean": False}
+    gw.broker.client("home/+/telemetry", **watch_name).cut()
+    threads = [Numbered(gw, device, 400) for device in devices]
+    for t in threads:
+        t.start()
+    for stop in (100, 200, 300):
+        until(lambda: all(t.acknowledged >= stop or t.error for t in threads), "%d to be through" % stop)
+        gw.broker.stop(signal.SIGTERM)
+        at = [t.acknowledged for t in threads]
+        until(lambda: any(t.acknowledged > a + 5 for t, a in zip(threads, at))
+              or all(t.acknowledged == 400 for t in threads), "some to be stored")
+        gw.broker.start()
+    for t in threads:
+        t.join(4 * PATIENCE)
+        assert t.error is None and t.acknowledged == 400
+    until(lambda: gw.ctl("spool", output="json")["messages"] == 0, "the spool to be empty")
+    seen = {device.name: 0 for device in devices}
+    with gw.broker.client(**watch_name) as watch:
+        while min(seen.values()) < 400:
+            got = watch.message()
+            name, number = got.topic.split("/")[1], int(got.payload)
+            assert number <= seen[name] + 1, "%s: %d after %d" % (name, number, seen[name])
+            seen[name] = max(seen[name], number)
+
+
+def test_the_newer_connection_stays(gateway):
+    """Two of one client identifier while nobody can take over: the broker's rule, later."""
+    gw = gateway()
+    device = gw.enroll()
+    with gw.client(device, V5) as old:
+        away(gw)
+        await_state(gw, device, "held")
+        with gw.client(device, V5) as new:
+            gw.broker.start()
+            old.expect_closed(0x8e)
+            await_state(gw, device, "live")
+            new.publish("Home", "x", 1)
+
+
+def test_revoked_while_held(gateway):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        gw.ctl("revoke", device.name)
+        c.expect_closed(0x98)
+
+
+def test_a_full_store(gateway):
+    """What is not kept is not acknowledged, nor what follows; the device has to connect again."""
+    gw = gateway(conf={"maps": maps(store_messages=5)}, start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        for number in range(1, 6):
+            c.publish("Home", str(number), 1)
+        c.send(wire.publish(V5, "Home", "6", 1, mid=6), wire.publish(V5, "Home", "7", 1, mid=7))
+        assert c.fence() == []
+        with back(gw, "home/#") as watch:
+            arrives(watch, 1, 5)
+            c.expect_closed(0x97)
+            with gw.client(device, V5) as again:
+                again.publish("Home", "6", 1)
+                arrives(watch, 6, 6)
+    assert gw.metrics()["store_refused"] == 2
+
+
+def test_gateway_stops_while_devices_are_held(gateway):
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5, will=wire.Will("Home", b"off", 1)) as c:
+        c.publish("Home", "1", 1)
+        gw.stop()
+        c.expect_closed(0x8b)
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
+        watch.message(payload="1")
+        watch.message(payload="off")
