@@ -34,6 +34,7 @@ needs_board = [
                        reason="%s was not built: Unicorn is missing" % EMULATOR),
     pytest.mark.skipif(not os.path.exists(IMAGE),
                        reason="%s was not built: the cross compiler is missing" % IMAGE),
+    pytest.mark.timeout(20 * STEP),
 ]
 
 
