@@ -6,7 +6,7 @@ breaks no rule. (Faults that pass: test_firmware_recovery.py.)
 """
 import pytest
 
-from lib.board import STEP, Board, fault_word, faults, needs_board
+from lib.board import STEP, Board, fault_word, faults_to_try, needs_board
 
 pytestmark = needs_board
 
@@ -20,7 +20,7 @@ def template(shared, tmp_path_factory):
         board.abandon()
 
 
-@pytest.mark.parametrize("fault", faults())
+@pytest.mark.parametrize("fault", faults_to_try())
 def test_a_fault_that_stays(boards, template, fault):
     one = boards("faulty").copy_of(template)
     one.start(faults=[fault_word(fault)], seconds=200)
