@@ -10,7 +10,6 @@ import socket
 import struct
 import threading
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -138,7 +137,7 @@ def test_without_time(boards, gateway):
     gw.stop()
     gw.start()
     fails(one, 23)
-    named(gw, "device-lost-time")
+    named(gw, "device-lacks-ca-or-time")
     # The radio knows the time: all is well. A day in the settings does as well.
     one.options = []
     one.run_until(CONNECTED)

@@ -9,6 +9,8 @@ import os
 import random
 import re
 
+import pytest
+
 from lib.board import faults, needs_board
 from lib.wait import SCALE
 
@@ -35,6 +37,7 @@ def storm(chance):
                           1000 * chance.uniform(20, end)) for n in range(count)]
 
 
+@pytest.mark.timeout(max(900, HOURS * 900) * SCALE)
 def test_runs_and_runs(boards):
     chance = random.Random(SEED)
     words = storm(chance)
