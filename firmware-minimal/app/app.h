@@ -58,5 +58,7 @@ bool reading_value(int16_t *centi);
 
 void link_start(const struct settings *settings);
 void link_step(void);
+/* Nothing is to be done soon, unless the WiFi module says so. */
+bool link_quiet(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include "app/log.h"
 #include "app/message.h"
 #include "app/wall.h"
+#include "app/wear.h"
 #include "board/board.h"
 #include "drivers/winc.h"
 #include "hal/time.h"
@@ -72,6 +73,7 @@ static struct {
 	uint8_t address[4];
 	uint32_t readings, dropped;
 	struct wall wall;
+	struct wear wear;
 	struct mqtt_client mqtt;
 } net;
 
@@ -312,6 +314,22 @@ transport_recv(void *owner, void *data, size_t n)
 	return winc_recv(*(const int *)owner, data, n);
 }
 
+static enum tls_ecdh
+place_of_ecdh(void)
+{
+	struct tls_figures figures;
+
+	if (!net.settings->ecdh_in_chip) {
+		return TLS_ECDH_SOFTWARE;
+	}
+	tls_figures(&figures);
+	if (!wear_allows(&net.wear, figures.chip_keys_made, time_ms())) {
+		log_line("ECDH in software this time, to spare the ATECC");
+		return TLS_ECDH_SOFTWARE;
+	}
+	return TLS_ECDH_CHIP;
+}
+
 static enum state
 handshake_start(void)
 {
@@ -325,7 +343,7 @@ handshake_start(void)
 		.certificate_size = s->certificate_size,
 		.key_slot = KEY_SLOT,
 		.ecdh_slot = ECDH_SLOT,
-		.ecdh = s->ecdh_in_chip ? TLS_ECDH_CHIP : TLS_ECDH_SOFTWARE,
+		.ecdh = place_of_ecdh(),
 		.handshake_ms = HANDSHAKE_MS,
 	};
 	const struct tls_transport transport = { transport_send, transport_recv, &net.socket };
@@ -629,6 +647,12 @@ link_step(void)
 	change(next);
 }
 
+bool
+link_quiet(void)
+{
+	return net.state == STATE_RUN || net.state == STATE_PAUSE || net.state == STATE_JOIN;
+}
+
 void
 link_start(const struct settings *settings)
 {
@@ -638,12 +662,15 @@ link_start(const struct settings *settings)
 		.answer_ms = ANSWER_MS,
 	};
 
+	uint32_t unused;
+
 	memset(&net, 0, sizeof net);
 	net.settings = settings;
 	net.state = STATE_RADIO;
 	net.ladder = 2; /* whatever the module did before: from the beginning */
 	net.socket = SOCKET_NONE;
 	emulator_phase = states[STATE_RADIO].phase;
+	wear_start(&net.wear, board_recall(&unused), time_ms());
 	wall_start(&net.wall, settings->clock, time_ms());
 	mqtt_init(&net.mqtt, &mqtt);
 }

@@ -16,6 +16,7 @@
 #include "hal/uart.h"
 #include "provision/page.h"
 
+#define LOOK_MS 10
 /* One round of the longest code: a crash that comes again at once is seen, and not a storm. */
 #define SHOW_CRASH_MS 10000
 
@@ -89,6 +90,17 @@ become_provisioned(struct settings *settings)
 	}
 }
 
+/* Milliseconds add up to power: most of them only count. */
+static void
+doze(void)
+{
+	struct deadline d = deadline_in(LOOK_MS);
+
+	do {
+		upkeep();
+	} while (link_quiet() && !winc_pin_irq() && !deadline_over(&d));
+}
+
 int
 main(void)
 {
@@ -103,6 +115,6 @@ main(void)
 	link_start(&settings);
 	for (;;) {
 		link_step();
-		upkeep();
+		doze();
 	}
 }

@@ -105,7 +105,8 @@ read_wifi(struct reading *r, struct settings *out)
 static void
 read_gateway(struct reading *r, struct settings *out)
 {
-	r->found += read_text(r, PAGE_GATEWAY_HOST, out->host, 1, 255, "the gateway's name is wrong");
+	r->found += read_text(r, PAGE_GATEWAY_HOST, out->host, 1, SETTINGS_HOST_MAX,
+	                      "the gateway's name is wrong");
 	if (strchr(out->host, ' ') != NULL) {
 		r->why = "the gateway's name is wrong";
 	}

@@ -13,6 +13,7 @@
 
 #include "provision/page.h"
 
+#define SETTINGS_HOST_MAX 63 /* of the WiFi module's request for an address */
 #define SETTINGS_NAME_MAX 64
 #define SETTINGS_TOPIC_MAX 64
 
@@ -25,7 +26,7 @@ enum settings_state {
 struct settings {
 	bool consent; /* also when there is nothing else */
 	char ssid[33], passphrase[65];
-	char host[256];
+	char host[SETTINGS_HOST_MAX + 1];
 	char name[SETTINGS_NAME_MAX + 1]; /* empty: the chip's serial number is to be used */
 	char publish_topic[SETTINGS_TOPIC_MAX + 1], subscribe_topic[SETTINGS_TOPIC_MAX + 1];
 	uint16_t port, interval; /* interval in seconds */

@@ -7,7 +7,17 @@
 void
 wall_start(struct wall *w, uint32_t floor, uint32_t now_ms)
 {
-	*w = (struct wall){ .now = floor, .floor = floor, .last_ms = now_ms };
+	*w = (struct wall){ .now = floor, .own = floor, .floor = floor, .last_ms = now_ms };
+}
+
+/* 0, not known, stays so. */
+static uint32_t
+later(uint32_t unix_time, uint32_t seconds)
+{
+	if (unix_time == 0) {
+		return 0;
+	}
+	return unix_time > UINT32_MAX - seconds ? UINT32_MAX : unix_time + seconds;
 }
 
 void
@@ -22,9 +32,8 @@ wall_tick(struct wall *w, uint32_t now_ms)
 		w->rest_ms -= 1000;
 		seconds++;
 	}
-	if (w->now != 0) {
-		w->now = w->now > UINT32_MAX - seconds ? UINT32_MAX : w->now + seconds;
-	}
+	w->now = later(w->now, seconds);
+	w->own = later(w->own, seconds);
 }
 
 void
@@ -36,7 +45,5 @@ wall_network(struct wall *w, uint32_t unix_time)
 		return;
 	}
 	w->from_network = true;
-	if (unix_time > w->now) {
-		w->now = unix_time;
-	}
+	w->now = unix_time > w->own ? unix_time : w->own;
 }

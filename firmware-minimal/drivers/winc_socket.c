@@ -111,10 +111,8 @@ winc_socket_link_lost(void)
 	for (int i = 0; i < SOCKETS; i++) {
 		kill_slot(&slots[i], WINC_LINK_LOST);
 	}
-	if (dns.state == DNS_DUE || dns.state == DNS_ASKED) {
-		dns.state = DNS_DONE;
-		dns.result = WINC_LINK_LOST;
-	}
+	/* What was asked or answered before is no answer for the next link. */
+	dns.state = DNS_IDLE;
 }
 
 static struct slot *

@@ -136,6 +136,22 @@ elf_name(const struct elf *elf, uint32_t address, char *out, size_t size)
 }
 
 bool
+elf_function(const struct elf *elf, size_t n, const char **name, uint32_t *start, uint32_t *size)
+{
+	for (size_t i = 0; elf != NULL && i < elf->count; i++) {
+		const Elf32_Sym *s = &elf->symbols[i];
+
+		if (ELF32_ST_TYPE(s->st_info) == STT_FUNC && s->st_shndx != SHN_UNDEF && n-- == 0) {
+			*name = name_of(elf, s);
+			*start = s->st_value & ~1u;
+			*size = s->st_size;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
 elf_find(const struct elf *elf, const char *name, uint32_t *value)
 {
 	for (size_t i = 0; elf != NULL && i < elf->count; i++) {

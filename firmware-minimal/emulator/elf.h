@@ -15,4 +15,8 @@ bool elf_name(const struct elf *elf, uint32_t address, char *out, size_t size);
 /* The value of a symbol. */
 bool elf_find(const struct elf *elf, const char *name, uint32_t *value);
 
+/* The functions one after the other, from 0; false: there is no such. */
+bool elf_function(const struct elf *elf, size_t n, const char **name, uint32_t *start,
+                  uint32_t *size);
+
 #endif

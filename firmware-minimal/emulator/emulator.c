@@ -13,6 +13,7 @@
 #include "emulator/machine.h"
 #include "emulator/net_host.h"
 #include "emulator/pace.h"
+#include "emulator/profile.h"
 
 struct emulator {
 	const struct options *options;
@@ -30,6 +31,8 @@ struct emulator {
 	struct soc *soc;
 	struct machine *machine;
 	struct pace pace;
+	struct profile *profile;
+	struct machine_phase phases_told[MACHINE_PHASES]; /* by --phase-log */
 	char line[512];
 	size_t line_used;
 	bool until_seen, violated;
@@ -196,8 +199,8 @@ on_pace(void *owner, uint64_t now_ns, bool waits_for_network)
 static void
 say_phase(const struct emulator *e, unsigned phase, const struct machine_phase *p)
 {
-	say(e, "phase %u %-8s %12" PRIu64 " cycles %10.1f ms", phase, phase_names[phase], p->cycles,
-	    (double)p->ns / 1e6);
+	say(e, "phase %u %-8s %12" PRIu64 " cycles, %12" PRIu64 " of them asleep %10.1f ms", phase,
+	    phase_names[phase], p->cycles, p->slept, (double)p->ns / 1e6);
 }
 
 static void
@@ -205,10 +208,27 @@ on_phase(void *owner, unsigned from, unsigned to)
 {
 	struct emulator *e = owner;
 
+	struct machine_phase now = machine_figures(e->machine)->phases[from];
+	struct machine_phase *told = &e->phases_told[from];
+	struct machine_phase visit = { .cycles = now.cycles - told->cycles,
+		                       .slept = now.slept - told->slept, .ns = now.ns - told->ns };
+
 	(void)to;
-	if (e->options->trace) {
-		say_phase(e, from, &machine_figures(e->machine)->phases[from]);
+	if (e->options->trace || e->options->phase_log) {
+		*told = now;
+		say_phase(e, from, &visit);
 	}
+}
+
+static void
+on_step(void *owner, uint32_t pc)
+{
+	struct emulator *e = owner;
+	const struct machine_figures *f = machine_figures(e->machine);
+
+	profile_step(e->profile, &(struct profile_point){
+		.pc = pc, .sp = machine_register(e->machine, 13), .lr = machine_register(e->machine, 14),
+		.phase = f->phase, .cycles = f->cycles, .slept = f->slept });
 }
 
 /* ---- its parts ---- */
@@ -345,6 +365,13 @@ add_machine(struct emulator *e)
 	if (config.stack_limit == 0) {
 		elf_find(e->elf, "stack_limit", &config.stack_limit);
 	}
+	if (e->options->profile != NULL) {
+		e->profile = profile_new(e->elf);
+		if (e->profile == NULL) {
+			return false;
+		}
+		config.step = on_step;
+	}
 	elf_find(e->elf, "emulator_phase", &config.phase_address);
 	e->machine = machine_new(&config);
 	return e->machine != NULL;
@@ -390,6 +417,7 @@ dismantle(struct emulator *e)
 	net_host_free(e->net);
 	fault_set_free(e->faults);
 	flash_file_close(e->flash);
+	profile_free(e->profile);
 	elf_free(e->elf);
 }
 
@@ -448,7 +476,8 @@ emulator_run(const struct options *options, unsigned number)
 	struct emulator e = { .options = options, .number = number, .pace.speed = options->speed };
 	int status;
 
-	e.world = (struct world){ 0, on_violation, on_note, &e, options->seed + number };
+	/* Boards of other names are others in all that is random, so in their keys. */
+	e.world = (struct world){ 0, on_violation, on_note, &e, options->seed + identity(&e, 0) };
 	if (!name_files(&e)) {
 		fprintf(stderr, "mkr1000-emulator: the name of a file is too long\n");
 		return EXIT_USAGE;
@@ -461,6 +490,10 @@ emulator_run(const struct options *options, unsigned number)
 			flush_line(&e);
 		}
 		report(&e);
+		if (e.profile != NULL && !profile_write(e.profile, options->profile)) {
+			fprintf(stderr, "mkr1000-emulator: %s cannot be written\n", options->profile);
+			status = EXIT_SYSTEM;
+		}
 	}
 	dismantle(&e);
 	return status;

@@ -41,6 +41,7 @@ struct machine {
 	uint32_t jump_to, dirty_at;
 	unsigned active[NESTING], depth;
 	enum machine_end end;
+	uint64_t slept_seen; /* figures.slept when the phases were last brought up to now */
 	struct machine_figures figures;
 };
 
@@ -97,6 +98,8 @@ machine_figures(struct machine *m)
 
 	/* The running phase has not been closed: bring it up to now. */
 	p->cycles += *m->cycles - m->figures.cycles;
+	p->slept += m->figures.slept - m->slept_seen;
+	m->slept_seen = m->figures.slept;
 	m->figures.cycles = *m->cycles;
 	p->ns += m->world->now_ns - p->entered;
 	p->entered = m->world->now_ns;
@@ -619,6 +622,9 @@ instruction(struct machine *m, uint32_t pc)
 	if (t->kind == THUMB_UNKNOWN) {
 		*t = thumb_decode((uint16_t)(m->flash[pc] | m->flash[pc + 1] << 8),
 		                  (uint16_t)(m->flash[pc + 2] | m->flash[pc + 3] << 8));
+	}
+	if (m->config.step != NULL) {
+		m->config.step(m->config.owner, pc);
 	}
 	if (pc != m->next) {
 		branched(m, pc);

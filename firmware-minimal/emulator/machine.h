@@ -38,11 +38,13 @@ struct machine_config {
 	 */
 	void (*pace)(void *owner, uint64_t now_ns, bool waits_for_network);
 	void (*phase_changed)(void *owner, unsigned from, unsigned to);
+	/* NULL, or called before each instruction. */
+	void (*step)(void *owner, uint32_t pc);
 	void *owner;
 };
 
 struct machine_phase {
-	uint64_t cycles, ns, entered;
+	uint64_t cycles, slept, ns, entered; /* slept: of the cycles, in WFI */
 };
 
 struct machine_figures {

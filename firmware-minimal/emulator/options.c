@@ -14,7 +14,8 @@
 enum option_id {
 	O_IMAGE = 256, O_FLASH, O_ELF, O_CHIP, O_CHIP_UNLOCKED, O_CHIP_608, O_INSTANCES, O_DIR, O_NAME,
 	O_SPEED, O_FOR, O_UNTIL, O_SEED, O_SSID, O_PASS, O_WIFI_FIRMWARE, O_TIME, O_TEMPERATURE,
-	O_RESOLVE, O_MAP, O_FAULT, O_TRACE, O_LED_LOG, O_STACK_LIMIT, O_WATCHDOG, O_HELP,
+	O_RESOLVE, O_MAP, O_FAULT, O_TRACE, O_LED_LOG, O_PHASE_LOG, O_PROFILE,
+	O_STACK_LIMIT, O_WATCHDOG, O_HELP,
 };
 
 static const struct option table[] = {
@@ -41,6 +42,8 @@ static const struct option table[] = {
 	{ "fault", required_argument, NULL, O_FAULT },
 	{ "trace", no_argument, NULL, O_TRACE },
 	{ "led-log", no_argument, NULL, O_LED_LOG },
+	{ "phase-log", no_argument, NULL, O_PHASE_LOG },
+	{ "profile", required_argument, NULL, O_PROFILE },
 	{ "stack-limit", required_argument, NULL, O_STACK_LIMIT },
 	{ "allow-watchdog", no_argument, NULL, O_WATCHDOG },
 	{ "help", no_argument, NULL, O_HELP },
@@ -73,6 +76,8 @@ static const char help[] =
 "  --fault WORD          NAME[=VALUE][:COUNT][@FROM_MS]; --fault help lists them\n"
 "  --trace               what the models see, on standard error\n"
 "  --led-log             each change of the LED\n"
+"  --phase-log           what each phase took, when it ends\n"
+"  --profile FILE        cycles by function and phase; needs --elf, and time\n"
 "  --stack-limit ADDRESS lowest stack pointer (default: stack_limit of --elf)\n"
 "  --allow-watchdog      a watchdog reset is counted, but does not end the run\n"
 "\n"
@@ -206,6 +211,8 @@ set(struct options *o, int option, const char *text)
 	case O_WIFI_FIRMWARE: o->wifi_firmware = text; return true;
 	case O_TRACE: o->trace = true; return true;
 	case O_LED_LOG: o->led_log = true; return true;
+	case O_PHASE_LOG: o->phase_log = true; return true;
+	case O_PROFILE: o->profile = text; return true;
 	case O_WATCHDOG: o->watchdog_allowed = true; return true;
 	case O_SPEED: return set_speed(o, text);
 	case O_TIME: return set_time(o, text);
@@ -227,6 +234,10 @@ check(const struct options *o)
 	if (o->instances > 1 && (o->flash != NULL || o->chip != NULL)) {
 		fprintf(stderr, "mkr1000-emulator: several boards have their files in --dir, "
 		                "not --flash and --chip\n");
+		return EXIT_USAGE;
+	}
+	if (o->profile != NULL && (o->elf == NULL || o->instances > 1)) {
+		fprintf(stderr, "mkr1000-emulator: --profile needs --elf, and is for one board\n");
 		return EXIT_USAGE;
 	}
 	return -1;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST 32
+#define OPTIONS_LIST 256
 
 /* Exit statuses; with several boards the highest one counts. */
 enum {
@@ -25,13 +25,13 @@ struct options {
 	unsigned fault_count, resolve_count, map_count;
 	double seconds;       /* of emulated time; 0: no end */
 	double speed;         /* 0: as fast as it can */
-	const char *until;
+	const char *until, *profile;
 	uint64_t seed;
 	const char *ssid, *passphrase, *wifi_firmware;
 	uint32_t time;        /* 0: never told */
 	bool sensor;
 	int16_t centi;
-	bool trace, led_log, chip_locked, chip_608, watchdog_allowed;
+	bool trace, led_log, phase_log, chip_locked, chip_608, watchdog_allowed;
 	uint32_t stack_limit;
 };
 

@@ -36,7 +36,7 @@ enum page_record {
 	PAGE_CONSENT_LOCK = 1,    /* u8 1: the owner agrees that the chip is locked for ever */
 	PAGE_WIFI_SSID = 2,       /* 1..32 bytes */
 	PAGE_WIFI_PASSPHRASE = 3, /* 0 or 8..63 bytes, or 64 hex digits */
-	PAGE_GATEWAY_HOST = 4,    /* 1..255: name or IPv4 literal, also checked in the certificate */
+	PAGE_GATEWAY_HOST = 4,    /* 1..63: name or IPv4 literal, also checked in the certificate */
 	PAGE_GATEWAY_PORT = 5,    /* u16 LE */
 	PAGE_ANCHOR_DN = 6,       /* DER of the CA's subject */
 	PAGE_ANCHOR_KEY = 7,      /* 65 bytes */

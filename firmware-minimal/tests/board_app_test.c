@@ -8,6 +8,7 @@
 #include "app/report.h"
 #include "app/text.h"
 #include "app/wall.h"
+#include "app/wear.h"
 #include "provision/page.h"
 #include "unit/cmocka_all.h"
 
@@ -86,11 +87,19 @@ keeps_the_date(void **state)
 	assert_false(w.from_network);
 	wall_network(&w, floor + 1);
 	assert_true(w.from_network);
-	assert_int_equal(w.now, floor + 2); /* never backwards */
+	assert_int_equal(w.now, floor + 2); /* never before our own count */
 	wall_network(&w, floor + 86400);
 	assert_int_equal(w.now, floor + 86400);
 	wall_network(&w, floor + 21u * 365 * 86400);
 	assert_int_equal(w.now, floor + 86400);
+	/* A jump forward, which would make all certificates expired, is not for ever. */
+	wall_network(&w, floor + 19u * 365 * 86400);
+	assert_int_equal(w.now, floor + 19u * 365 * 86400);
+	wall_tick(&w, 0xFFFFFF00 + 5000);
+	wall_network(&w, floor + 86403);
+	assert_int_equal(w.now, floor + 86403);
+	wall_network(&w, floor + 1);
+	assert_int_equal(w.now, floor + 5);
 	wall_start(&w, 0, 0);
 	wall_tick(&w, 5000);
 	assert_int_equal(w.now, 0); /* not known stays not known */
@@ -98,6 +107,33 @@ keeps_the_date(void **state)
 	assert_int_equal(w.now, 0);
 	wall_network(&w, floor);
 	assert_int_equal(w.now, floor);
+}
+
+static void
+rations_keys_of_the_chip(void **state)
+{
+	const uint32_t start = 0xFFFFFF00; /* the milliseconds wrap in the first half hour */
+	struct wear w;
+	uint32_t made = 5;
+
+	(void)state;
+	wear_start(&w, true, start);
+	assert_false(wear_allows(&w, 0, start));
+	assert_false(wear_allows(&w, 0, start + WEAR_EVERY_MS - 1));
+	assert_true(wear_allows(&w, 0, start + WEAR_EVERY_MS));
+	wear_start(&w, false, start);
+	for (made = 0; wear_allows(&w, made, start); made++) {
+	}
+	assert_int_equal(made, WEAR_BURST);
+	assert_true(wear_allows(&w, made, start + WEAR_EVERY_MS));
+	made++;
+	assert_false(wear_allows(&w, made, start + 2 * WEAR_EVERY_MS - 1));
+	assert_true(wear_allows(&w, made, start + 3 * WEAR_EVERY_MS));
+	/* Rest is not saved beyond the burst; and more keys than were allowed are no debt. */
+	assert_true(wear_allows(&w, made, start + 1000 * WEAR_EVERY_MS));
+	assert_int_equal(w.left, WEAR_BURST);
+	assert_false(wear_allows(&w, made + 100, start + 1000 * WEAR_EVERY_MS));
+	assert_true(wear_allows(&w, made + 100, start + 1001 * WEAR_EVERY_MS));
 }
 
 static void
@@ -239,6 +275,7 @@ main(void)
 		cmocka_unit_test(writes_readings),
 		cmocka_unit_test(obeys_commands),
 		cmocka_unit_test(keeps_the_date),
+		cmocka_unit_test(rations_keys_of_the_chip),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(blinks_codes),
 		cmocka_unit_test(has_a_sentence_for_every_code),

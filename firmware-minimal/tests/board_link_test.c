@@ -33,6 +33,8 @@ static struct {
 	size_t to_board_size;
 	uint8_t last_type;
 	unsigned publishes;
+	uint32_t keys_made; /* in the chip */
+	bool crashed; /* the last reset was our own */
 	bool mute, refuse;
 	/* what came of it */
 	enum report code;
@@ -222,6 +224,7 @@ tls_open(const struct tls_settings *settings, const struct tls_transport *transp
 	assert_string_equal(settings->server_name, "gateway");
 	assert_non_null(transport->send);
 	fake.opened_with = unix_time;
+	fake.keys_made += settings->ecdh == TLS_ECDH_CHIP;
 	fake.to_board_size = 0;
 	fake.session = true;
 	return fake.tls != TLS_CLOSED;
@@ -322,7 +325,14 @@ tls_error_report(unsigned error)
 void
 tls_figures(struct tls_figures *out)
 {
-	memset(out, 0, sizeof *out);
+	*out = (struct tls_figures){ .chip_keys_made = fake.keys_made };
+}
+
+bool
+board_recall(uint32_t *value)
+{
+	*value = 0;
+	return fake.crashed;
 }
 
 static struct settings settings = {
@@ -339,7 +349,8 @@ all_is_well(void **state)
 	fake.tls = TLS_OPEN;
 	fake.code = REPORT_CHIP_FAULT; /* something that the machine never says */
 	settings.clock = 1800000000;
-	settings.wait_for_time = false;
+	settings.wait_for_time = settings.ecdh_in_chip = false;
+	fake.now = 0xFFFFE000; /* begins again at 0 while it connects */
 	emulator_phase = 0;
 	link_start(&settings);
 	return 0;
@@ -348,7 +359,7 @@ all_is_well(void **state)
 static void
 run_for(uint32_t ms)
 {
-	for (uint32_t end = fake.now + ms; fake.now < end; fake.now++) {
+	for (uint32_t end = fake.now + ms; fake.now != end; fake.now++) {
 		link_step();
 	}
 }
@@ -371,6 +382,23 @@ connects_and_publishes(void **state)
 	assert_int_equal(fake.connects, 1);
 	assert_in_range(fake.opened_with, settings.clock, settings.clock + 20);
 	assert_in_range(fake.publishes, 3, 4);
+}
+
+/* Somebody on the way breaks off each handshake behind the key exchange, for a day. */
+static void
+spares_the_chip(void **state)
+{
+	(void)state;
+	settings.ecdh_in_chip = true;
+	fake.tls = TLS_CLOSED;
+	run_for(86400000);
+	assert_in_range(fake.keys_made, 60, 16 + 48);
+	all_is_well(state);
+	settings.ecdh_in_chip = true;
+	fake.crashed = true;
+	link_start(&settings);
+	run_to_readings();
+	assert_int_equal(fake.keys_made, 0);
 }
 
 static void
@@ -551,6 +579,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(connects_and_publishes, all_is_well),
+		cmocka_unit_test_setup(spares_the_chip, all_is_well),
 		cmocka_unit_test_setup(obeys, all_is_well),
 		cmocka_unit_test_setup(reports_what_fails, all_is_well),
 		cmocka_unit_test_setup(reports_what_tls_and_mqtt_say, all_is_well),

@@ -306,6 +306,10 @@ what_is_forbidden_ends_the_run(void **state)
 		{ p_fast_flash, sizeof p_fast_flash, UINT32_MAX, "no flash wait state" },
 		{ p_flash_store, sizeof p_flash_store, 4, "MANW" },
 		{ p_bad_return, sizeof p_bad_return, UINT32_MAX, "HardFault" },
+		{ p_odd_stack, sizeof p_odd_stack, 6, "is not word aligned" },
+		{ p_far_stack, sizeof p_far_stack, 4, "is outside the RAM" },
+		{ p_standby, sizeof p_standby, 6, "standby is not for a network client" },
+		{ p_process_stack, sizeof p_process_stack, 2, "MSR to special register 9" },
 	};
 
 	(void)state;

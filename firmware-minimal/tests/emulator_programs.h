@@ -373,5 +373,36 @@ static const uint16_t p_speaks[] = {
 	0x0004, 0x4031, /* .word 0x40310004 */
 	0x0000, 0x0003, /* .word 0x00030000 */
 };
+/* The stack pointer is moved where none can be: between two words, and out of the RAM. */
+static const uint16_t p_odd_stack[] = {
+	0x4668, /* mov r0, sp */
+	0x3002, /* adds r0, #2 */
+	0x4685, /* mov sp, r0 */
+	0x46C0, /* nop */
+	0xE7FE, /* b.n 8 */
+};
+static const uint16_t p_far_stack[] = {
+	0x4801, /* ldr r0, [pc, #4] */
+	0x4685, /* mov sp, r0 */
+	0x46C0, /* nop */
+	0xE7FE, /* b.n 6 */
+	0x0000, 0x3000, /* .word 0x30000000 */
+};
+/* Standby: SCR.SLEEPDEEP and WFI. */
+static const uint16_t p_standby[] = {
+	0x4802, /* ldr r0, [pc, #8] */
+	0x2104, /* movs r1, #4 */
+	0x6001, /* str r1, [r0, #0] */
+	0xBF30, /* wfi */
+	0xE7FE, /* b.n 8 */
+	0x0000, /* .short 0x0000 */
+	0xED10, 0xE000, /* .word 0xe000ed10 */
+};
+static const uint16_t p_process_stack[] = {
+	0x4801, /* ldr r0, [pc, #4] */
+	0xF380, 0x8809, /* msr PSP, r0 */
+	0xE7FE, /* b.n 6 */
+	0x4000, 0x2000, /* .word 0x20004000 */
+};
 
 #endif

@@ -128,6 +128,18 @@ test_names(void **state)
 	                              "012345678901234567890123",
 	                              ip),
 	                 WINC_PARAMETER);
+	/* Neither does what was asked, or answered, before the link was lost. */
+	for (unsigned polls = 0; polls < 400; polls += 399) {
+		assert_int_equal(winc_resolve("gateway.example", ip), WINC_AGAIN);
+		bench_poll(polls);
+		winc_leave();
+		assert_int_equal(winc_resolve("gateway.example", ip), WINC_LINK_LOST);
+		assert_int_equal(bench_join("workshop", "correct horse"), WINC_OK);
+		memset(ip, 0, sizeof ip);
+		assert_int_equal(winc_resolve("gateway.example", ip), WINC_AGAIN);
+		assert_int_equal(bench_resolve("gateway.example", ip), WINC_OK);
+		assert_memory_equal(ip, bench_ip, 4);
+	}
 	/* One that was given up does not answer for the next. */
 	assert_int_equal(winc_resolve("nobody.example", ip), WINC_AGAIN);
 	(void)winc_poll();

@@ -18,7 +18,7 @@
 /* The firmware's limits. */
 #define NAME_MAX_BYTES 64
 #define TOPIC_MAX_BYTES 64
-#define HOST_MAX_BYTES 255
+#define HOST_MAX_BYTES 63 /* that the board's radio asks for */
 #define CURVE_P256 23
 #define PORT_DEFAULT 8883
 
@@ -191,7 +191,7 @@ find_anchor(struct cli *cli, const char *pki, struct board_settings *s)
 }
 
 static int
-find_host(struct cli *cli, struct board_settings *s)
+find_any_host(struct cli *cli, struct board_settings *s)
 {
 	const char *host = cli_option(cli, "host", 0);
 	uint8_t address[16];
@@ -203,7 +203,7 @@ find_host(struct cli *cli, struct board_settings *s)
 		                                    "address that a board could find: `gatewayctl "
 		                                    "certificate names add NAME`");
 	}
-	if (strlen(host) > HOST_MAX_BYTES || inet_pton(AF_INET6, host, address) == 1) {
+	if (inet_pton(AF_INET6, host, address) == 1) {
 		cli_note(cli, "--host is a host name or an IPv4 address; the board's radio knows "
 		              "no IPv6");
 		return CLI_USAGE;
@@ -214,6 +214,19 @@ find_host(struct cli *cli, struct board_settings *s)
 	                                    "would refuse it: `gatewayctl certificate names add "
 	                                    "%s` first",
 	                host, host);
+}
+
+static int
+find_host(struct cli *cli, struct board_settings *s)
+{
+	int r = find_any_host(cli, s);
+
+	if (r == CLI_DONE && strlen(s->host) > HOST_MAX_BYTES) {
+		cli_note(cli, "%s is longer than the %d bytes that the board's radio asks for; give "
+		              "--host another name or the address", s->host, HOST_MAX_BYTES);
+		return CLI_USAGE;
+	}
+	return r;
 }
 
 int

@@ -4,6 +4,7 @@ Fixtures: a Mosquitto and a gatewayd of its own for each test or test file.
 
     gateway        factory: gateway(conf={...}, broker={...}) for one test
     shared         one gateway with the usual maps for all tests of a file
+    boards         factory: emulated boards of the shared gateway
     pki            a state folder made by `gatewayctl init`, once
 
 GATEWAYD, GATEWAYCTL and MOSQUITTO name the programs; INTEGRATION_PATIENCE
@@ -19,6 +20,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import broker, config  # noqa: E402
+from lib.board import Board  # noqa: E402
 from lib.gateway import Gateway, run_ctl  # noqa: E402
 
 LIVE = []  # gateways whose logs a failure shows
@@ -88,6 +90,26 @@ def gateway(pki):
 def module_gateway(pki):
     """The same, for all tests of a file."""
     yield from _factory(pki)
+
+
+@pytest.fixture
+def boards(shared, tmp_path):
+    """Factory of boards of the shared gateway; or of another one: boards(name, gateway=gw)."""
+    made = []
+
+    def make(name, *options, gateway=None):
+        made.append(Board(gateway or shared, tmp_path, name, *options))
+        return made[-1]
+
+    yield make
+    failures = []
+    for one in made:
+        try:
+            one.stop()
+        except AssertionError as e:
+            failures.append(str(e))
+        one.abandon()
+    assert not failures, "\n".join(failures)
 
 
 @pytest.fixture(scope="module")

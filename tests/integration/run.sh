@@ -4,9 +4,11 @@
 # Arguments go to pytest. Status 77 (skip) when pytest or mosquitto is missing.
 #
 #   GATEWAYD, GATEWAYCTL  programs (default: of this build folder)
+#   EMULATOR, FIRMWARE_IMAGE, HOST_DEVICE  the board and its program, likewise
 #   MOSQUITTO, PYTHON3    tools
 #   INTEGRATION           "no" skips them all (a package build, make distcheck)
 #   INTEGRATION_JOBS      test processes side by side (default 2)
+#   FIRMWARE_SOAK_HOURS   emulated hours of the long run of a board (default 1)
 #   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
 
 if [ "${INTEGRATION:-}" = no ]; then
@@ -20,9 +22,12 @@ python=${PYTHON3:-/usr/bin/python3}
 GATEWAYD=${GATEWAYD:-$build/gatewayd}
 GATEWAYCTL=${GATEWAYCTL:-$build/gatewayctl}
 PAHO_C_CLIENT=${PAHO_C_CLIENT:-$build/tests/integration/paho_c_client}
+EMULATOR=${EMULATOR:-$build/mkr1000-emulator}
+FIRMWARE_IMAGE=${FIRMWARE_IMAGE:-$build/firmware-minimal/build/firmware-minimal.bin}
+HOST_DEVICE=${HOST_DEVICE:-$build/firmware-minimal/tests/host_device}
 PYTHONDONTWRITEBYTECODE=1
 ARDUINO_FILES=${ARDUINO_FILES:-$build/tests/integration/arduino_files}
-export GATEWAYD GATEWAYCTL PAHO_C_CLIENT ARDUINO_FILES PYTHONDONTWRITEBYTECODE
+export GATEWAYD GATEWAYCTL PAHO_C_CLIENT ARDUINO_FILES EMULATOR FIRMWARE_IMAGE HOST_DEVICE PYTHONDONTWRITEBYTECODE
 
 for module in pytest xdist pytest_timeout cryptography yaml paho.mqtt; do
 	if ! "$python" -c "import $module" 2>/dev/null; then

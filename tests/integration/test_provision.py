@@ -245,6 +245,14 @@ def test_what_a_board_may_lack(board):
     assert "262144" in said
 
 
+def test_the_radio_does_not_ask_for_long_names(board):
+    long = "gw.%s.example.org" % ("x" * 60)
+    board.gateway.ctl("certificate", "names", "add", long)
+    said = board.provision("--host", long, status=2).err
+    assert "63 bytes" in said, said
+    assert board.settings() is None
+
+
 def test_the_host_is_one_of_the_certificate(board):
     board.says()
     board.gateway.ctl("certificate", "names", "add", "gw.example.org")
