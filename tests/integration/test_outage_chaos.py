@@ -78,7 +78,8 @@ class Device(threading.Thread):
         self.plain = collections.deque()       # numbers of QoS 0, on this connection
         self.open = collections.OrderedDict()  # mid: (number, qos), or None behind PUBREC
         self.pings = collections.deque()       # the first number behind each
-        self.got, self.half = [], set()        # half: mids of QoS 2 down, behind PUBREC
+        self.got, self.last_down = [], {}      # last_down: by mid
+        self.half = set()                      # mids of QoS 2 down, behind PUBREC
         self.connects, self.subscribed, self.finished = 0, False, False
         self.error, self.conn = None, None
 
@@ -237,8 +238,11 @@ class Device(threading.Thread):
             self.sure.add(self.plain.popleft())
 
     def take(self, p):
-        if p.qos < 2 or p.mid not in self.half:
+        # Mosquitto says what is finished again after a restart (lib/recorder.py).
+        again = p.qos == 2 and p.dup and self.last_down.get(p.mid) == p.payload
+        if p.mid not in self.half and not again:
             self.got.append(p.payload)
+        self.last_down[p.mid] = p.payload
         if p.qos == 1:
             self.conn.send(wire.ack(wire.PUBACK, p.mid))
         elif p.qos == 2:

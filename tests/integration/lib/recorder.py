@@ -6,9 +6,13 @@ that writes down every message and never dies. It knows nothing of the gateway.
     recorder.py SOCKET FILE persistent|clean
 
 A line of FILE is "TOPIC PAYLOAD", or "+" when it has subscribed at a broker.
-persistent: one session for good, and by MQTT 4.3.3 a message of QoS 2 is
-written once however often it comes. clean: every PUBLISH that reaches the
-socket is written, since a broker that was killed knows nothing of before.
+persistent: one session for good, and what the broker says again (DUP, with the
+identifier, topic and payload of before) is written once. That is no more than
+MQTT 4.3.3 asks for a broker that keeps its promise; Mosquitto 2.0.11 also says
+a QoS 2 message again after a restart that it had sent PUBREL for. A message that
+somebody published twice has two identifiers and is written twice. clean: every
+PUBLISH that reaches the socket is written, since a broker that was killed knows
+nothing of before.
 """
 import os
 import socket
@@ -53,26 +57,36 @@ class Connection:
             self.buffer += chunk
 
 
-def take(out, conn, packet, open_mids):
-    """Write the packet down and answer; open_mids: behind PUBREC, None for a clean session."""
+def take(out, conn, packet, seen):
+    """Write the packet down and answer; seen: the messages so far, None for a clean session."""
     if packet.type == wire.PUBLISH:
-        doubled = packet.qos == 2 and open_mids is not None and packet.mid in open_mids
-        if not doubled:
-            os.write(out, packet.topic.encode() + b" " + packet.payload + b"\n")
-        if packet.qos == 2 and open_mids is not None:
-            open_mids.add(packet.mid)
+        line = packet.topic.encode() + b" " + packet.payload + b"\n"
+        again = packet.dup and seen is not None and seen.get(packet.mid) == line
+        if not again:
+            os.write(out, line)
+        if seen is not None:
+            seen[packet.mid] = line
         if packet.qos:
             conn.send(wire.ack(wire.PUBACK if packet.qos == 1 else wire.PUBREC, packet.mid))
     elif packet.type == wire.PUBREL:
-        if open_mids is not None:
-            open_mids.discard(packet.mid)
         conn.send(wire.ack(wire.PUBCOMP, packet.mid))
     elif packet.type == wire.SUBACK:
         os.write(out, b"+\n")
 
 
+def enter(out, conn, connack, seen):
+    """Subscribe once: a second time would bring what is retained again."""
+    if connack.session_present:
+        os.write(out, b"+\n")
+    elif seen:
+        raise SystemExit("the broker has lost the recorder's session")
+    else:
+        conn.send(wire.subscribe(wire.V311, 65000, (("home/+/telemetry", 2),
+                                                    ("home/+/stored", 2))))
+
+
 def record(path, out, persistent):
-    open_mids = set() if persistent else None
+    seen = {} if persistent else None
     while True:
         try:
             conn = Connection(path)
@@ -80,11 +94,10 @@ def record(path, out, persistent):
             time.sleep(0.005)
             continue
         conn.send(wire.connect(wire.V311, "recorder", not persistent, 0))
-        conn.send(wire.subscribe(wire.V311, 65000, (("home/+/telemetry", 2), ("home/+/stored", 2))))
         for packet in conn.packets():
-            if packet.type == wire.CONNACK and open_mids and not packet.session_present:
-                raise SystemExit("the broker has lost the recorder's session")
-            take(out, conn, packet, open_mids)
+            if packet.type == wire.CONNACK:
+                enter(out, conn, packet, seen)
+            take(out, conn, packet, seen)
         conn.sock.close()
 
 
