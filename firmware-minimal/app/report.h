@@ -7,6 +7,8 @@
 #ifndef APP_REPORT_H
 #define APP_REPORT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum report {
@@ -36,5 +38,50 @@ enum report {
 	REPORT_WATCHDOG = 50,
 	REPORT_HARD_FAULT = 51,
 };
+
+/* A sentence for the log. */
+const char *report_text(enum report code);
+
+/* What the LED does ms after a code began to be shown: on or off. */
+bool report_blink(enum report code, uint32_t ms);
+
+/* ---- the report page ---- */
+
+#define REPORT_CSR_MAX 256
+struct report_facts {
+	enum report state;
+	bool has_serial, has_key, has_wifi;
+	uint8_t serial[9], public_key[64], wifi_firmware[3];
+	uint8_t chip; /* bit 0 configuration locked, bit 1 data locked */
+	uint8_t csr[REPORT_CSR_MAX];
+	size_t csr_size; /* 0: none */
+};
+
+#define REPORT_PAGE_MAX 640
+
+/*
+ * Bytes of a page with these facts in out; 0 when the page that is there says
+ * the same already, or when it does not fit.
+ */
+size_t report_page(const struct report_facts *facts, const uint8_t *present, uint8_t *out,
+                   size_t room);
+/*
+ * What the present page knows, but its state: so that a report that comes
+ * before the chip was asked does not wipe out what was known of it.
+ */
+void report_recall(struct report_facts *facts, const uint8_t *present);
+
+/*
+ * Flash wears: after a reset some writes are free, then one in six hours.
+ * With at least 25,000 erasures that is 17 years of a code that flaps.
+ */
+#define REPORT_WRITES 4u
+#define REPORT_REFILL_MS (6u * 3600 * 1000)
+struct report_budget {
+	unsigned left;
+	uint32_t since;
+};
+void report_budget_start(struct report_budget *b, uint32_t now_ms);
+bool report_budget_take(struct report_budget *b, uint32_t now_ms);
 
 #endif

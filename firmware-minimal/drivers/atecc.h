@@ -26,6 +26,8 @@ enum atecc_status {
 	ATECC_UNLOCKED,    /* configuration not locked: random is a constant, keys are not usable */
 	ATECC_DATA_UNLOCKED,
 	ATECC_PARAMETER,
+	ATECC_RESTARTED,   /* 0x11 or asleep in the middle of a command, again and again: supply? */
+	ATECC_FOREIGN,     /* locked with another configuration: commissioning it would be wrong */
 };
 const char *atecc_status_text(enum atecc_status status);
 
@@ -51,7 +53,8 @@ enum atecc_status atecc_read_config(uint8_t config[128]);
  * The irreversible part, only with the owner's consent: writes the "TLS"
  * configuration (3.5) where it differs, reads it back, locks configuration,
  * makes a key in slot 0, locks data. Each step is skipped when it is done, so
- * that a power loss in between is completed by the next call.
+ * that a power loss in between is completed by the next call; the key is made
+ * anew until the data zone is locked.
  */
 enum atecc_status atecc_commission(void);
 

@@ -36,7 +36,12 @@ struct winc_version {
 	uint8_t major, minor, patch;
 };
 
-/* Reset ladder 0 (SPI reset), 1 (RESET_N), 2 (CHIP_EN); the caller climbs after failures. */
+/*
+ * Reset ladder 0 (SPI reset), 1 (RESET_N), 2 (CHIP_EN); the caller climbs after failures.
+ * Takes up to some seconds, feeding the watchdog. After it, whatever its result, every
+ * socket is dead (and must still be closed) and the link must be joined again. When any
+ * other function returns WINC_BUS, WINC_CHIP or WINC_FIRMWARE, so will all until this is called.
+ */
 enum winc_status winc_start(unsigned ladder);
 void winc_stop(void);
 void winc_version(struct winc_version *out);
@@ -44,7 +49,11 @@ void winc_mac(uint8_t out[6]);
 /* Serve interrupts and deadlines; cheap when there is nothing. */
 enum winc_status winc_poll(void);
 
-/* Join; passphrase "" is an open network. State by winc_link(). */
+/*
+ * Join; passphrase "" is an open network, 64 hexadecimal digits are a key. State by
+ * winc_link(). May take a second when an association must be left first. The module never
+ * joins again by itself: that is the caller's, with a growing pause.
+ */
 enum winc_status winc_join(const char *ssid, const char *passphrase);
 void winc_leave(void);
 /* WINC_OK: joined and has an address. WINC_AGAIN: under way. Else why not. */
@@ -67,7 +76,13 @@ enum winc_status winc_socket(int socket);
  * winc_status, the connection is over.
  */
 int winc_send(int socket, const void *data, size_t n);
-/* Bytes read, possibly fewer than there are; 0: none now; negative as above. */
+/*
+ * Bytes read, possibly fewer than there are; 0: none now; negative as above.
+ * The first call asks the peer's data in. It is read straight from the
+ * module's memory, and until the last byte of a segment was read the module
+ * does nothing else: no sends, no events. So ask only when the answer can be
+ * taken, and call until 0; unread for ten seconds, the connection is dropped.
+ */
 int winc_recv(int socket, void *data, size_t n);
 void winc_close(int socket);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SERCOM4 as SPI master, mode 0, and the control pins of the WINC1500 (winc1500 1.1, samd21 3.4). */
+/*
+ * SERCOM4 as SPI master, mode 0, and the control pins of the WINC1500
+ * (winc1500 1.1, samd21 3.4).
+ */
 #ifndef HAL_SPI_H
 #define HAL_SPI_H
 

@@ -5,15 +5,13 @@
  * own running has a deadline, and reading pauses while an answer is made and
  * sent, so that nothing a client does makes the daemon hold more.
  */
-#include "ctl/server_int.h"
+#include "ctl/server_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/log.h"
-#include "ctl/frame.h"
 #include "ctl/path.h"
 
 const struct ctl_limits ctl_limits_default = {
@@ -28,53 +26,7 @@ const struct ctl_limits ctl_limits_default = {
 	.peer = ctl_path_peer,
 };
 
-struct ctl_server {
-	uv_pipe_t listener;
-	struct ctl_path path;
-	const struct ctl_command *commands;
-	void *owner;
-	struct ctl_limits limits;
-	struct list clients;
-	unsigned count;      /* of clients admitted and not closing */
-	size_t queued;       /* bytes of answers not yet sent */
-	bool closing, listener_closed;
-	void (*done)(void *owner);
-	void *done_owner;
-	uint8_t chunk[FRAME_BODY_MAX]; /* what one read brings */
-};
-
-enum client_state { RECEIVING, RUNNING, STREAMING, ANSWERING, CLOSING };
-
-struct client {
-	struct list node;
-	struct ctl_server *server;
-	enum client_state state;
-	uv_pipe_t pipe;
-	uv_timer_t timer;
-	unsigned handles; /* open: pipe and timer */
-	bool counted; /* in server->count; one that came too many is not */
-	bool reading;
-	bool last;        /* close after the answer under way */
-	struct ctl_peer peer;
-	bool member; /* of the socket's group */
-	struct ctl_request *request; /* while RUNNING or STREAMING */
-	struct buf in, out;
-	struct buf queue; /* events behind those under way in `out` */
-	bool writing;     /* of events */
-	uv_write_t write;
-};
-
-struct ctl_request {
-	struct client *client; /* NULL: left, or the server is closing */
-	struct ctl_peer peer;
-	bool last; /* what was asked made no sense: close after the answer */
-	void (*left)(void *owner); /* of a stream */
-	void *owner;
-};
-
 static void take_input(struct client *client);
-static void alloc_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
-static void bytes_came(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk);
 
 /* ---- the end of a client, and of the server ----------------------------- */
 
@@ -127,8 +79,8 @@ forsake(struct client *client)
 	}
 }
 
-static void
-client_close(struct client *client)
+void
+ctl_client_close(struct client *client)
 {
 	if (client->state == CLOSING) {
 		return;
@@ -140,14 +92,14 @@ client_close(struct client *client)
 	uv_close((uv_handle_t *)&client->timer, handle_closed);
 }
 
-static void
-deadline_passed(uv_timer_t *timer)
+void
+ctl_client_late(uv_timer_t *timer)
 {
 	struct client *client = timer->data;
 
 	log_info(LOG_CTL, "control client was too slow", log_int("pid", client->peer.pid),
 	         log_int("uid", client->peer.uid));
-	client_close(client);
+	ctl_client_close(client);
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -163,17 +115,17 @@ answer_sent(uv_write_t *write, int status)
 		return;
 	}
 	if (status < 0 || client->last || client->server->closing) {
-		client_close(client);
+		ctl_client_close(client);
 		return;
 	}
 	client->state = RECEIVING;
-	uv_timer_start(&client->timer, deadline_passed, client->server->limits.request_ms, 0);
+	uv_timer_start(&client->timer, ctl_client_late, client->server->limits.request_ms, 0);
 	take_input(client);
 }
 
 /* { name: content } framed into `to`. The content is taken over. */
-static int
-frame_answer(const struct ctl_server *server, const char *name, struct doc *content,
+int
+ctl_client_frame(const struct ctl_server *server, const char *name, struct doc *content,
              enum frame_type last, struct buf *to)
 {
 	struct doc *answer = doc_map();
@@ -218,119 +170,11 @@ send_answer(struct client *client)
 	client->state = ANSWERING;
 	client->write.data = client;
 	server->queued += out.len;
-	uv_timer_start(&client->timer, deadline_passed, server->limits.answer_ms, 0);
+	uv_timer_start(&client->timer, ctl_client_late, server->limits.answer_ms, 0);
 	if (uv_write(&client->write, (uv_stream_t *)&client->pipe, &bytes, 1, answer_sent) < 0) {
 		server->queued -= out.len;
-		client_close(client);
+		ctl_client_close(client);
 	}
-}
-
-/* ---- streams ------------------------------------------------------------ */
-
-static void send_events(struct client *client);
-
-static void
-events_sent(uv_write_t *write, int status)
-{
-	struct client *client = write->data;
-
-	client->writing = false;
-	client->server->queued -= buf_len(&client->out);
-	buf_release(&client->out);
-	if (client->state == CLOSING) {
-		return;
-	}
-	if (status < 0 || (client->state == ANSWERING && buf_len(&client->queue) == 0)) {
-		client_close(client);
-		return;
-	}
-	uv_timer_stop(&client->timer);
-	send_events(client);
-}
-
-/* Hand what waits to the kernel, unless it has something yet. */
-static void
-send_events(struct client *client)
-{
-	struct ctl_server *server = client->server;
-	struct span out;
-	uv_buf_t bytes;
-
-	if (client->writing || buf_len(&client->queue) == 0) {
-		return;
-	}
-	client->out = client->queue;
-	client->queue = (struct buf){ 0 };
-	out = buf_span(&client->out);
-	bytes = uv_buf_init((char *)(uintptr_t)out.ptr, (unsigned)out.len);
-	client->write.data = client;
-	client->writing = true;
-	server->queued += out.len;
-	uv_timer_start(&client->timer, deadline_passed, server->limits.answer_ms, 0);
-	if (uv_write(&client->write, (uv_stream_t *)&client->pipe, &bytes, 1, events_sent) < 0) {
-		client->writing = false;
-		server->queued -= out.len;
-		/* Not here: the caller's left() would run inside its ctl_event(). */
-		uv_timer_start(&client->timer, deadline_passed, 0, 0);
-	}
-}
-
-/* The last document of a stream; then the client is closed. */
-static void
-end_stream(struct client *client, const char *name, struct doc *content)
-{
-	client->state = ANSWERING;
-	client->reading = false;
-	uv_read_stop((uv_stream_t *)&client->pipe);
-	if (frame_answer(client->server, name, content, FRAME_END, &client->queue) < 0) {
-		client_close(client);
-		return;
-	}
-	send_events(client);
-}
-
-bool
-ctl_stream(struct ctl_request *request, void (*left)(void *owner), void *owner)
-{
-	struct client *client = request->client;
-
-	if (client == NULL) {
-		free(request);
-		return false;
-	}
-	request->left = left;
-	request->owner = owner;
-	client->state = STREAMING;
-	client->reading = true;
-	/* Only to notice when it closes. */
-	if (uv_read_start((uv_stream_t *)&client->pipe, alloc_chunk, bytes_came) < 0) {
-		request->left = NULL;
-		client_close(client);
-		free(request);
-		return false;
-	}
-	return true;
-}
-
-int
-ctl_event(struct ctl_request *request, struct doc *event)
-{
-	struct client *client = request->client;
-	int r = frame_answer(client->server, "result", event, FRAME_EVENT, &client->queue);
-
-	if (r == 0 && buf_len(&client->queue) > client->server->limits.stream_size) {
-		r = ERR_LIMIT;
-	}
-	if (r == 0) {
-		send_events(client);
-		return 0;
-	}
-	log_info(LOG_CTL, "control client was too slow for its events",
-	         log_int("pid", client->peer.pid), log_int("uid", client->peer.uid));
-	buf_release(&client->queue);
-	ctl_refuse(request, r, r == ERR_LIMIT ? "events came faster than they were read" :
-	                                        "gatewayd is out of memory");
-	return r;
 }
 
 /* ---- the end of a request ------------------------------------------------ */
@@ -351,19 +195,19 @@ finish(struct ctl_request *request, const char *name, struct doc *content)
 	client->last = request->last;
 	free(request);
 	if (client->state == STREAMING) {
-		end_stream(client, name, content);
+		ctl_client_end_stream(client, name, content);
 		return;
 	}
-	r = frame_answer(client->server, name, content, FRAME_END, &client->out);
+	r = ctl_client_frame(client->server, name, content, FRAME_END, &client->out);
 	if (r < 0) {
 		buf_release(&client->out);
-		r = frame_answer(client->server, "error",
+		r = ctl_client_frame(client->server, "error",
 		                 make_error(r, r == ERR_LIMIT ? "the answer is too large" :
 		                                                "gatewayd is out of memory"),
 		                 FRAME_END, &client->out);
 	}
 	if (r < 0) {
-		client_close(client);
+		ctl_client_close(client);
 		return;
 	}
 	send_answer(client);
@@ -454,7 +298,7 @@ open_request(struct client *client)
 	struct ctl_request *request = calloc(1, sizeof *request);
 
 	if (request == NULL) {
-		client_close(client);
+		ctl_client_close(client);
 		return NULL;
 	}
 	request->client = client;
@@ -496,8 +340,8 @@ take_request(struct client *client, const struct frame *frame)
 	doc_free(args);
 }
 
-static void
-alloc_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+void
+ctl_client_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct client *client = handle->data;
 
@@ -505,14 +349,14 @@ alloc_chunk(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 	*out = uv_buf_init((char *)client->server->chunk, sizeof client->server->chunk);
 }
 
-static void
-bytes_came(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
+void
+ctl_client_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *chunk)
 {
 	struct client *client = stream->data;
 
 	if (n < 0 || (n > 0 && client->state == STREAMING) ||
 	    (n > 0 && buf_append(&client->in, span_of(chunk->base, (size_t)n)) < 0)) {
-		client_close(client);
+		ctl_client_close(client);
 		return;
 	}
 	if (n > 0) {
@@ -538,11 +382,11 @@ take_input(struct client *client)
 	} else if (r == 0 && frame.type == FRAME_REQUEST) {
 		take_request(client, &frame);
 	} else if (r != ERR_MORE) {
-		client_close(client);
+		ctl_client_close(client);
 	} else if (!client->reading) {
 		client->reading = true;
-		if (uv_read_start((uv_stream_t *)&client->pipe, alloc_chunk, bytes_came) < 0) {
-			client_close(client);
+		if (uv_read_start((uv_stream_t *)&client->pipe, ctl_client_chunk, ctl_client_bytes) < 0) {
+			ctl_client_close(client);
 		}
 	}
 }
@@ -605,7 +449,7 @@ client_came(uv_stream_t *listener, int status)
 		return;
 	}
 	if (uv_accept(listener, (uv_stream_t *)&client->pipe) < 0 || identify(client) < 0) {
-		client_close(client);
+		ctl_client_close(client);
 		return;
 	}
 	most = limits->clients - (privileged(&client->peer) ? 0 : limits->reserved);
@@ -615,7 +459,7 @@ client_came(uv_stream_t *listener, int status)
 	}
 	client->counted = true;
 	server->count++;
-	uv_timer_start(&client->timer, deadline_passed, limits->request_ms, 0);
+	uv_timer_start(&client->timer, ctl_client_late, limits->request_ms, 0);
 	take_input(client);
 }
 
@@ -690,9 +534,9 @@ ctl_server_close(struct ctl_server *server, void (*done)(void *owner), void *own
 		struct client *client = list_entry(node, struct client, node);
 
 		if (client->state != ANSWERING) {
-			client_close(client);
+			ctl_client_close(client);
 		} else if (uv_timer_get_due_in(&client->timer) > server->limits.stop_ms) {
-			uv_timer_start(&client->timer, deadline_passed, server->limits.stop_ms, 0);
+			uv_timer_start(&client->timer, ctl_client_late, server->limits.stop_ms, 0);
 		}
 	}
 }

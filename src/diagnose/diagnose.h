@@ -161,7 +161,7 @@ struct diagnose_mqtt {
 	char why[DIAGNOSE_NAME]; /* the relay's words: "sent a second CONNECT" */
 	bool ended;              /* the relay is over, and reason and why tell why */
 	char topic[DIAGNOSE_TOPIC]; /* denied; "" none */
-	char rule[DIAGNOSE_TOPIC];  /* that would have been needed */
+	char map[64];               /* whose rules denied it */
 	enum { DENIED_PUBLISH, DENIED_SUBSCRIBE, DENIED_WILL } denied;
 	char client_id[DIAGNOSE_NAME]; /* as the device sent it */
 	uint8_t level;           /* of the protocol, in CONNECT */
@@ -186,6 +186,7 @@ struct diagnose_evidence {
 	uint32_t duration_ms;            /* from the accept to the end */
 	uint32_t open_ms;                /* from the end of the handshake to the end */
 	bool handshake_done, renegotiation;
+	bool flooded;                    /* more bytes than a handshake may have */
 	struct diagnose_alert alert_in, alert_out;
 	int verify_error, verify_depth;  /* X509_V_ERR_* */
 	struct diagnose_error errors[DIAGNOSE_ERRORS];

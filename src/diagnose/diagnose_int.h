@@ -35,6 +35,7 @@ bool words_known(struct span name);
  */
 #define OPENSSL_NUMBER_LIST(X)                       \
 	X(SSL_R_BAD_SIGNATURE, 123)                  \
+	X(SSL_R_EXCESSIVE_MESSAGE_SIZE, 152)         \
 	X(SSL_R_HTTPS_PROXY_REQUEST, 155)            \
 	X(SSL_R_HTTP_REQUEST, 156)                   \
 	X(SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, 118) \

@@ -10,6 +10,7 @@
 
 enum {
 	KEY_MAX = DIAGNOSE_NAME,
+	FRESH_EPISODES = 4, /* a board that fails in several ways within one moment */
 	RANDOMS = 8,
 	TAKEOVERS = 8,
 	RETURN_MS = 1000,     /* back after this long: not one burst */
@@ -235,7 +236,8 @@ find_episode(const struct entry *e, enum diagnose_cause cause, struct history_ti
 static struct history_episode *
 new_episode(const struct history *h, struct entry *e)
 {
-	unsigned cap = e->tier == FRESH ? 1 : h->limits.episodes;
+	unsigned most = h->limits.episodes;
+	unsigned cap = e->tier == FRESH && most > FRESH_EPISODES ? FRESH_EPISODES : most;
 	struct history_episode *list;
 
 	if (e->episode_count >= cap) {

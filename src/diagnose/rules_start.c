@@ -68,6 +68,12 @@ too_long(const struct diagnose_evidence *e)
 }
 
 static bool
+too_much(const struct diagnose_evidence *e)
+{
+	return e->flooded || has_reason(e, N_SSL_R_EXCESSIVE_MESSAGE_SIZE);
+}
+
+static bool
 out_of_place(const struct diagnose_evidence *e)
 {
 	return on_tls(e, FIRST_TLS_ALERT) || on_tls(e, FIRST_TLS_DATA) ||
@@ -117,7 +123,7 @@ old_client(const struct diagnose_evidence *e)
 }
 
 static bool
-old_signatures(const struct diagnose_evidence *e)
+no_signature(const struct diagnose_evidence *e)
 {
 	return has_reason(e, N_SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM);
 }
@@ -144,6 +150,7 @@ static const struct rule list[] = {
 	{ CAUSE_NO_WORD, no_word, BY_FIRST_BYTES | BY_END },
 	{ CAUSE_SILENT, silent, BY_FIRST_BYTES | BY_END },
 	{ CAUSE_BAD_FRAGMENT, bad_fragment, BY_HELLO | BY_REASON },
+	{ CAUSE_TOO_MUCH, too_much, BY_MESSAGES | BY_REASON },
 	{ CAUSE_RECORD_TOO_LONG, too_long, BY_FIRST_BYTES | BY_REASON },
 	{ CAUSE_OUT_OF_PLACE, out_of_place, BY_FIRST_BYTES | BY_REASON },
 	{ CAUSE_HELLO_BROKEN, hello_broken, BY_HELLO },
@@ -151,7 +158,7 @@ static const struct rule list[] = {
 	{ CAUSE_TLS_TOO_OLD, too_old, BY_HELLO | BY_REASON },
 	{ CAUSE_WIFI_MODULE, wifi_module, BY_HELLO | BY_REASON },
 	{ CAUSE_OLD_CLIENT, old_client, BY_HELLO | BY_REASON },
-	{ CAUSE_OLD_SIGNATURES, old_signatures, BY_HELLO | BY_REASON },
+	{ CAUSE_NO_SIGNATURE, no_signature, BY_HELLO | BY_REASON },
 	{ CAUSE_GATEWAY_KEY, gateway_key, BY_HELLO | BY_REASON | BY_PRESENTED },
 };
 

@@ -280,7 +280,7 @@ word_why_note(struct out *o, const struct diagnose_evidence *e)
 	if (why(e)[0] != '\0') {
 		out_text(o, " The reason: ");
 		out_foreign(o, why(e), "");
-		out_text(o, ".");
+		out_text(o, o->text[o->len - 1] == '.' ? "" : ".");
 	}
 }
 
@@ -290,12 +290,26 @@ word_topic(struct out *o, const struct diagnose_evidence *e)
 	out_foreign(o, e->mqtt.topic, "");
 }
 
+/* A rule as the configuration spells it; where it leads is the owner's choice. */
 static void
 word_rule(struct out *o, const struct diagnose_evidence *e)
 {
-	out_text(o, "\"");
-	out_foreign(o, e->mqtt.rule[0] != '\0' ? e->mqtt.rule : e->mqtt.topic, "");
-	out_text(o, "\"");
+	out_text(o, "{ device = \"");
+	out_foreign(o, e->mqtt.topic, "");
+	out_text(o, "\"; broker = \"devices/${identity}/");
+	out_foreign(o, e->mqtt.topic, "");
+	out_text(o, "\"; }");
+}
+
+static void
+word_map(struct out *o, const struct diagnose_evidence *e)
+{
+	out_text(o, "the map");
+	if (e->mqtt.map[0] != '\0') {
+		out_text(o, " \"");
+		out_foreign(o, e->mqtt.map, "");
+		out_text(o, "\"");
+	}
 }
 
 static void
@@ -384,6 +398,7 @@ static const struct {
 	{ "retry", word_retry },
 	{ "retry note", word_retry_note },
 	{ "rule", word_rule },
+	{ "map", word_map },
 	{ "seconds", word_seconds },
 	{ "sni", word_sni },
 	{ "start", word_start },

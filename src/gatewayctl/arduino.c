@@ -62,8 +62,8 @@ is_address(const char *name)
 }
 
 /* The name that a board compares with: it matches "*." too, but connects to no such name. */
-static const char *
-find_name(const struct pki_names *names, const char *broker)
+const char *
+arduino_find_name(const struct pki_names *names, const char *broker)
 {
 	for (size_t i = 0; i < names->dns_count; i++) {
 		if (names->dns[i][0] != '*' && strcasecmp(names->dns[i], broker) == 0) {
@@ -93,8 +93,8 @@ rank(const char *name)
 	return dot == NULL ? 3 : strcasecmp(dot, ".local") == 0 ? 2 : 5;
 }
 
-static const char *
-best_name(const struct pki_names *names)
+const char *
+arduino_best_name(const struct pki_names *names)
 {
 	const char *best = NULL;
 	unsigned best_rank = 0;
@@ -113,7 +113,8 @@ choose_broker(struct job *job, char *why)
 {
 	const struct arduino_input *in = job->in;
 
-	job->broker = in->broker != NULL ? find_name(in->names, in->broker) : best_name(in->names);
+	job->broker = in->broker != NULL ? arduino_find_name(in->names, in->broker) :
+	                                    arduino_best_name(in->names);
 	if (job->broker != NULL) {
 		return 0;
 	}

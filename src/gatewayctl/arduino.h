@@ -41,4 +41,9 @@ struct arduino_input {
  */
 int arduino_write(const char *folder, const struct arduino_input *in, char *why) MUST_CHECK;
 
+/* The one of the names that a board finds most surely; NULL: it finds none of them. */
+const char *arduino_best_name(const struct pki_names *names);
+/* That name as it is written in the certificate, without regard to case; NULL: not there. */
+const char *arduino_find_name(const struct pki_names *names, const char *broker);
+
 #endif

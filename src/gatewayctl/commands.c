@@ -39,6 +39,28 @@ static const struct option_spec enroll_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec provision_options[] = {
+	{ "port", 0, "PORT", "serial port of the board in its bootloader, such as /dev/ttyACM0" },
+	{ "image", 0, "FILE", "a file with the board's whole flash, instead of --port" },
+	{ "wifi-ssid", 0, "NAME", "the WiFi network that the board joins" },
+	{ "wifi-pass-file", 0, "FILE", "file with its passphrase; - is stdin" },
+	{ "wifi-open", 0, NULL, "the network has no passphrase" },
+	{ "host", 0, "NAME", "the name or IPv4 address by which the board calls the gateway" },
+	{ "gateway-port", 0, "N", "the gateway's TCP port (default: of its first listener)" },
+	{ "name", 'n', "NAME", "name of the device (default: common name of the request)" },
+	{ "group", 'g', "GROUP", "group of the device" },
+	{ "label", 'l', "K=V", "a label (repeatable)" },
+	{ "days", 0, "N", "validity of the certificate (default 7300)" },
+	{ "lock-chip", 0, NULL, "let the board lock a new crypto chip, for ever" },
+	{ "ecdh", 0, "WHERE", "key agreement in software (default) or in the chip" },
+	{ "interval", 0, "S", "seconds between two readings (default 5)" },
+	{ "publish-topic", 0, "TOPIC", "topic of the readings (default Home)" },
+	{ "subscribe-topic", 0, "TOPIC", "topic of the commands (default inTopic)" },
+	{ "replace", 0, NULL, "accept another key for a known name, or a revoked device" },
+	{ "dry-run", 0, NULL, "look and check, and change nothing" },
+	{ NULL },
+};
+
 static const struct option_spec devices_options[] = {
 	{ "pending", 0, NULL, "devices that wait for approval, with their keys" },
 	{ "live", 0, NULL, "only devices that are connected" },
@@ -129,6 +151,15 @@ const struct command commands[] = {
 	  "gatewayctl enroll --csr-dir requests --out devices --name-from file\n"
 	  "gatewayctl enroll --name pump1 --key-out pump1/device.key --out pump1\n",
 	  enroll_options, enroll_run },
+	{ "provision", "", 0, 0, "enroll a board with firmware-minimal and write its settings",
+	  "Reads the certificate request out of the board's flash, signs it, and writes\n"
+	  "certificate, network and gateway into the settings page. The board must be in its\n"
+	  "bootloader: double-tap the reset button. Given again it renews; what was broken\n"
+	  "off is completed. Locking a new chip cannot be undone, hence --lock-chip.\n",
+	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home --wifi-pass-file wifi.txt\n"
+	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home --wifi-pass-file wifi.txt \\\n"
+	  "  --lock-chip --name pump1 --group pumps --interval 60\n",
+	  provision_options, provision_run },
 	{ "devices", "", 0, 0, "list the devices",
 	  "The register, joined with the live sessions when gatewayd is running.\n",
 	  "gatewayctl devices\n"

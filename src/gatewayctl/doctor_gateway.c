@@ -322,7 +322,7 @@ doctor_certificate_names(struct doctor *d)
 			"This host is also called %s, which its certificate does not say: devices "
 			"that connect to it by that refuse it.",
 			doctor_names_text(&lost));
-		doctor_remedy(d, "Add what devices use: gatewayctl init.");
+		doctor_remedy(d, "Add what devices use: gatewayctl certificate names add NAME...");
 	} else {
 		doctor_ok(d, "It has every name and address of this host.");
 	}

@@ -7,6 +7,7 @@
 
 int init_run(struct cli *cli);
 int enroll_run(struct cli *cli);
+int provision_run(struct cli *cli);
 int devices_run(struct cli *cli);
 int devices_show_run(struct cli *cli);
 int devices_remove_run(struct cli *cli);

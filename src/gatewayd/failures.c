@@ -212,13 +212,15 @@ verdict_doc(struct daemon *d, const char *address, const char *identity, const s
 		find_open(d, &by_address, identity != NULL, &best);
 	}
 	if (best.serial == 0) {
-		const struct history_episode *last = &s->list[s->count - 1];
-
 		snprintf(best.verdict.sentence, sizeof best.verdict.sentence, "%s",
 		         diagnose_entry(CAUSE_NOTHING)->title);
-		best.first = last->first;
-		best.last = last->last;
-		best.count = last->count;
+		if (s->count > 0) {
+			const struct history_episode *last = &s->list[s->count - 1];
+
+			best.first = last->first;
+			best.last = last->last;
+			best.count = last->count;
+		}
 		snprintf(best.address, sizeof best.address, "%s", address != NULL ? address : "");
 		snprintf(best.identity, sizeof best.identity, "%s", identity != NULL ? identity : "");
 	}
@@ -241,6 +243,12 @@ answer_diagnose(struct gather *g)
 
 	for (unsigned i = 0; i < g->calls; i++) {
 		count += g->call[i].count;
+	}
+	if (count == 0 && doc_count(doc_get(g->doc, "story")) == 0) {
+		ctl_refuse(g->request, ERR_NOT_FOUND,
+		           "nothing was seen of it since the gateway started");
+		doc_free(g->doc);
+		return;
 	}
 	doc_set_bool(g->doc, "connected", count > 0);
 	ctl_reply(g->request, g->doc);
@@ -271,9 +279,6 @@ diagnose_doc(struct daemon *d, const char *address, const char *identity)
 		add_story(d, &s, HISTORY_ADDRESS, address != NULL ? address : last,
 		          identity != NULL);
 	}
-	if (s.count == 0) {
-		return NULL;
-	}
 	qsort(s.list, s.count, sizeof s.list[0], oldest_first);
 	doc = doc_map();
 	doc_set_text(doc, "subject", identity != NULL ? identity : address);
@@ -298,10 +303,6 @@ diagnose_command(void *owner, struct ctl_request *request, const struct doc *arg
 		return;
 	}
 	doc = diagnose_doc(owner, address, identity);
-	if (doc == NULL) {
-		ctl_refuse(request, ERR_NOT_FOUND, "nothing was seen of it since the gateway started");
-		return;
-	}
 	g = gather_new(owner, request);
 	if (g == NULL) {
 		doc_free(doc);

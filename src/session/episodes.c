@@ -16,7 +16,7 @@
 
 /* Up to 2 KiB each, taken as they come. */
 enum tier { FRESH, RETURNING, KNOWN, TIERS };
-static const size_t tier_limit[TIERS] = { [FRESH] = 64, [RETURNING] = 256, [KNOWN] = 256 };
+static const size_t tier_limit[TIERS] = { [FRESH] = 128, [RETURNING] = 256, [KNOWN] = 256 };
 
 static const struct history_limits history_limits = {
 	.known = 4096, .returning = 1024, .fresh = 1024, .episodes = 8
@@ -147,13 +147,14 @@ place(struct episodes *all, struct kept *k, enum tier tier)
 	}
 }
 
+/* Nobody gets an identity without a certificate of ours: that is no passer-by. */
 static enum tier
-tier_of(const struct kept *k, const struct diagnose_evidence *evidence)
+tier_of(const struct kept *k, const struct subject *s)
 {
-	if (evidence->before.last_success != 0) {
+	if (s->evidence->before.last_success != 0) {
 		return KNOWN;
 	}
-	return k->last_ms - k->first_ms >= RETURN_MS ? RETURNING : FRESH;
+	return s->identity[0] != '\0' || k->last_ms - k->first_ms >= RETURN_MS ? RETURNING : FRESH;
 }
 
 static void
@@ -225,7 +226,7 @@ keep(struct episodes *all, const struct subject *s, struct history_time now,
 	say_reasons(evidence, news->verdict.decided_by, k->e.reasons);
 	news->count = k->e.count;
 	news->tell = (k->e.count & (k->e.count - 1)) == 0;
-	place(all, k, tier_of(k, evidence));
+	place(all, k, tier_of(k, s));
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */

@@ -105,6 +105,7 @@ take_tls(const struct session *s, struct diagnose_evidence *e)
 		e->error_count = 1;
 	}
 	e->handshake_done = s->state != SESSION_HANDSHAKE;
+	e->flooded = failure->flooded;
 	take_alert(failure->alert_received, &e->alert_in);
 	take_alert(failure->alert_sent, &e->alert_out);
 	e->verify_error = failure->verify_error;
@@ -250,6 +251,7 @@ take_denial(const struct session *s, struct diagnose_mqtt *m)
 
 	relay_info(s->relay, &info);
 	COPY(m->topic, info.last_denied);
+	COPY(m->map, span_str(s->device->map->name));
 	m->denied = s->state == SESSION_CONNECT || s->state == SESSION_DIAL ? DENIED_WILL :
 	            s->denied_filter                                       ? DENIED_SUBSCRIBE :
 	                                                                     DENIED_PUBLISH;

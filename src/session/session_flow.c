@@ -316,6 +316,31 @@ note_plain(struct session *s, struct span in)
 	}
 }
 
+/* The worker's counts of what was denied. */
+struct denials {
+	int64_t topics, filters;
+};
+
+static struct denials
+denials_of(const struct session *s)
+{
+	const struct metrics *m = &s->worker->metrics;
+
+	return (struct denials){ metric_read(m, METRIC_PUBLISH_DENIED),
+		metric_read(m, METRIC_SUBSCRIBE_DENIED) };
+}
+
+/* Also of a device that says goodbye right behind it. */
+static void
+tell_denial(struct session *s, struct denials before)
+{
+	struct denials now = denials_of(s);
+
+	if (!s->denial_told && (now.filters > before.filters || now.topics != before.topics)) {
+		session_denied(s, now.filters > before.filters);
+	}
+}
+
 /*
  * Give the relay plaintext; what it does not take yet is held. False when the
  * session is over.
@@ -323,9 +348,7 @@ note_plain(struct session *s, struct span in)
 static bool
 relay_device_bytes(struct session *s, struct span in)
 {
-	const struct metrics *m = &s->worker->metrics;
-	int64_t topics = metric_read(m, METRIC_PUBLISH_DENIED);
-	int64_t filters = metric_read(m, METRIC_SUBSCRIBE_DENIED);
+	struct denials before = denials_of(s);
 	struct relay_out out = session_out(s);
 
 	note_plain(s, in);
@@ -336,6 +359,9 @@ relay_device_bytes(struct session *s, struct span in)
 		in = span_skip(in, used);
 		session_flush(s);
 		if (rc != 0 && rc != ERR_FULL) {
+			if (session_is_connected(s)) {
+				tell_denial(s, before);
+			}
 			session_finish(s, NULL);
 			return false;
 		}
@@ -346,11 +372,7 @@ relay_device_bytes(struct session *s, struct span in)
 			}
 		}
 	}
-	filters = metric_read(m, METRIC_SUBSCRIBE_DENIED) - filters;
-	if (!s->denial_told &&
-	    (filters > 0 || metric_read(m, METRIC_PUBLISH_DENIED) != topics)) {
-		session_denied(s, filters > 0);
-	}
+	tell_denial(s, before);
 	if (in.len > 0 && buf_append(&s->plain, in) != 0) {
 		session_finish(s, "no memory");
 		return false;

@@ -290,6 +290,7 @@ say_failure(struct tls *tls, unsigned long first)
 	if (tls->no_memory) {
 		snprintf(f->text, sizeof f->text, "out of memory");
 	} else if (tls->flooded) {
+		f->flooded = true;
 		snprintf(f->text, sizeof f->text,
 		         "the client sent too much without ending the handshake");
 	} else if (f->reason == SSL_R_CERTIFICATE_VERIFY_FAILED && f->admit != TLS_ADMIT_YES &&

@@ -197,6 +197,7 @@ struct tls_failure {
 	int verify_depth;
 	int alert_sent, alert_received; /* -1 none */
 	enum tls_admit admit; /* of the last admit() */
+	bool flooded;         /* more bytes came than a handshake may have */
 	char text[256];    /* a sentence for the log */
 };
 const struct tls_failure *tls_failure(const struct tls *tls);

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lib import certs, config, wire
-from lib.attempt import (ALERT, ECDSA_SUITES, RSA_ONLY_SUITES, Attempt, closed, hello,
+from lib.attempt import (ALERT, HANDSHAKE, ECDSA_SUITES, RSA_ONLY_SUITES, Attempt, closed, hello,
                          p256_extensions, record, reset)
 from lib.certs import DAY, Authority
 from lib.fake_broker import FakeBroker
@@ -395,14 +395,19 @@ def vector_of_signatures(*numbers):
     return len(body).to_bytes(2, "big") + body
 
 
-@row("client-only-old-signatures")
-def old_signatures(at):
+@row("no-common-signature-algorithm", says="EC P-256")
+def rsa_signatures(at):
     at.s_client("-tls1_3", "-sigalgs", "RSA-PSS+SHA256")
 
 
 @row("gateway-key-unsuitable", board=True)
 def rsa_client(at):
     at.board_fails(296, "-x", "rsa-suites", device=at.gw.enroll())
+
+
+@row("handshake-too-large")
+def endless_client_certificate(at):
+    at.after_flight(record(HANDSHAKE, b"\x0b\x03\x00\x00" + bytes(8000)))
 
 
 @row("bad-fragment-length", says="9")
@@ -880,6 +885,12 @@ def denied_publish(at):
     return session(at, act)
 
 
+@row("publish-denied", says='"elsewhere"')
+def denied_publish_and_goodbye(at):
+    """As mosquitto_pub does it: both packets come together."""
+    return session(at, lambda c: c.send(wire.publish(4, "elsewhere", "x") + wire.disconnect()))
+
+
 @row("subscribe-denied", says='"nowhere/x"')
 def denied_subscribe(at):
     def act(c):
@@ -1135,6 +1146,29 @@ def test_diagnose_a_healthy_device(kinds):
         told = gw.ctl("diagnose", device.name, output="json")
         assert told["verdict"]["cause"] == "nothing-wrong"
         assert "connected now" in gw.ctl("diagnose", device.name).out
+
+
+def test_diagnose_one_that_has_said_nothing_yet(kinds):
+    """Connected, and silent since CONNACK: that is known of the session, not of any event."""
+    gw = kinds("usual")
+    device = gw.enroll()
+    assert "nothing was seen of it" in gw.ctl("diagnose", device.name, status=None).err
+    with gw.client(device, V5):
+        told = gw.ctl("diagnose", device.name, output="json")
+        assert told["connected"] and told["story"] == []
+        assert told["verdict"]["cause"] == "nothing-wrong"
+        assert "connected now" in gw.ctl("diagnose", device.name).out
+
+
+def test_story_of_an_address_has_all_that_failed(kinds):
+    """Also of one that was never seen before, within one moment."""
+    gw = kinds("usual")
+    at = Attempt(gw, "127.31.0.9")
+    at.send(wire.connect(4, "x"))
+    at.send(b"SSH-2.0-x")
+    at.send(b"GET / HTTP/1.1")
+    until(lambda: [e["cause"] for e in gw.ctl("diagnose", at.address, output="json")["story"]] ==
+          ["plain-mqtt-on-tls-port", "other-protocol", "http-on-mqtt-port"], "the whole story")
 
 
 def watcher(gw, *options):

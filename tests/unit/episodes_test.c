@@ -110,6 +110,7 @@ static void
 strangers_wash_nobody_out(void **state)
 {
 	struct episode_filter pump = { .most = 10, .identity = "pump" };
+	struct episode_filter fresh = { .most = 10, .identity = "fresh" };
 	struct episode_filter any = { .most = 100000 };
 	struct history_episode *story;
 	struct episode e;
@@ -119,12 +120,14 @@ strangers_wash_nobody_out(void **state)
 	(void)state;
 	episodes_success(all, "192.0.2.1", "pump", "", 500);
 	attempt("192.0.2.1", "pump", WRONG_KEY);
+	attempt("192.0.2.2", "fresh", WRONG_KEY); /* proved, and never seen before */
 	for (unsigned i = 0; i < 5000; i++) {
 		snprintf(address, sizeof address, "2001:db8::%x", i);
 		attempt(address, "", NO_CERTIFICATE);
 	}
 	assert_int_equal(list(&pump, &e), 1);
 	assert_int_equal(e.verdict.cause, CAUSE_WRONG_KEY);
+	assert_int_equal(list(&fresh, &e), 1);
 	assert_true(list(&any, &e) < 200);
 	assert_int_equal(episodes_story(all, HISTORY_DEVICE, "pump", &story, &count), 0);
 	assert_int_equal(count, 2);
