@@ -51,15 +51,15 @@ is_uplink_client(const struct conf *conf, const char *identity)
  * rights that no device has: the user name by its access lists, the client
  * identifier because a second one takes the session over.
  */
-static const char *
-taken_by_gateway(const struct conf *conf, const char *identity)
+const char *
+identity_taken(const struct conf *conf, const char *identity)
 {
 	if (strcmp(identity, conf->uplink.username) == 0) {
-		return "the name in the certificate is uplink.username, by which the broker knows "
+		return "the name of the device is uplink.username, by which the broker knows "
 		       "the gateway itself: give the device another name, or change that key";
 	}
 	if (is_uplink_client(conf, identity)) {
-		return "the name in the certificate is uplink.client_id, by which the broker knows "
+		return "the name of the device is uplink.client_id, by which the broker knows "
 		       "the gateway itself: give the device another name, or change that key";
 	}
 	return NULL;
@@ -98,7 +98,7 @@ identity_of(const struct conf *conf, const struct pki_cert *cert, char *identity
 		*why = "the identity is longer than 512 bytes";
 		return ERR_UNSAFE;
 	}
-	*why = taken_by_gateway(conf, identity);
+	*why = identity_taken(conf, identity);
 	if (*why != NULL) {
 		identity[0] = '\0';
 		return ERR_UNSAFE;

@@ -21,5 +21,10 @@
  */
 int identity_of(const struct conf *conf, const struct pki_cert *cert, char *identity,
                 const char **why) MUST_CHECK;
+/*
+ * Is it one of the names that the gateway itself has at the broker? A static
+ * sentence, or NULL. For names that come from the register. Any thread.
+ */
+const char *identity_taken(const struct conf *conf, const char *identity);
 
 #endif

@@ -251,7 +251,7 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, en
              struct device **out, char *identity, char *why)
 {
 	bool vouched = trust == TLS_TRUST_CA;
-	const char *unnamed = "";
+	const char *unnamed = "", *taken;
 	bool named = vouched && identity_of(conf, cert, identity, &unnamed) == 0;
 	struct reg_device row = { .name = "" };
 	enum tls_admit verdict;
@@ -269,6 +269,10 @@ device_admit(struct conf *conf, struct reg *reg, const struct pki_cert *cert, en
 	}
 	if (verdict != TLS_ADMIT_YES) {
 		return verdict;
+	}
+	taken = identity_taken(conf, identity); /* also as a name that the register gave it */
+	if (taken != NULL) {
+		return say(why, TLS_ADMIT_BAD, taken);
 	}
 	d = make(reg, identity, &row, why);
 	if (d == NULL) {

@@ -183,6 +183,24 @@ the_self_signed_have_no_name(void **state)
 	ADMITS(UNKNOWN, "x", KEY_C, SELF_SIGNED, "x");
 }
 
+/* Neither a certificate nor the register can make a device of the gateway itself. */
+static void
+nobody_has_the_gateways_names(void **state)
+{
+	struct fixture *f = *state;
+	char client[REG_NAME_MAX + 1];
+
+	enrol(f, f->conf->uplink.username, KEY_A);
+	ADMITS(BAD, "any name", KEY_A, CA, f->conf->uplink.username);
+	assert_non_null(strstr(f->why, "uplink.username"));
+	snprintf(client, sizeof client, "gateway-%s", f->conf->gateway.name);
+	enrol(f, client, KEY_B);
+	ADMITS(BAD, "any name", KEY_B, CA, client);
+	assert_non_null(strstr(f->why, "uplink.client_id"));
+	f->conf->admission = CONF_ADMIT_CA;
+	ADMITS(BAD, f->conf->uplink.username, KEY_C, CA, "");
+}
+
 static void
 revoked_by_key_and_by_name(void **state)
 {
@@ -326,6 +344,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FIXTURE(the_key_decides_before_the_name),
 		WITH_FIXTURE(the_self_signed_have_no_name),
+		WITH_FIXTURE(nobody_has_the_gateways_names),
 		WITH_FIXTURE(revoked_by_key_and_by_name),
 		WITH_FIXTURE(grace_is_the_maps),
 		WITH_FIXTURE(strangers_are_described_safely),
