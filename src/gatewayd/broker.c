@@ -11,7 +11,7 @@
 #define TOPIC_SIZE 8192
 #define IDENTITY "${identity}"
 
-/* ---- settings ------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------ */
 
 struct texts {
 	char client_id[TOPIC_SIZE], status[TOPIC_SIZE], presence[TOPIC_SIZE];
@@ -85,7 +85,7 @@ settings_of(const struct conf *c, struct texts *t, struct uplink_settings *out)
 	return 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------- */
 
 static void
 presence_changed(void *owner, const char *identity, bool online)
@@ -127,7 +127,7 @@ broker_session_reload(struct daemon *d)
 	free(t);
 }
 
-/* ---- facts -------------------------------------------------------------------------------- */
+/* ---- facts --------------------------------------------------------------------- */
 
 void
 broker_session_tick(struct daemon *d)
@@ -223,7 +223,8 @@ broker_doc(const struct daemon *d)
 	if (c->upstream.path != NULL) {
 		snprintf(address, sizeof address, "%s", c->upstream.path);
 	} else {
-		snprintf(address, sizeof address, "%s port %u", c->upstream.address, c->upstream.port);
+		snprintf(address, sizeof address, "%s port %u", c->upstream.address,
+		         c->upstream.port);
 	}
 	doc_set_text(doc, "state", state[info.state]);
 	doc_set_bool(doc, "frozen", info.frozen);

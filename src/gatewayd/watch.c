@@ -42,7 +42,7 @@ watch_free(void *owner)
 	free(w);
 }
 
-/* ---- one message ------------------------------------------------------------------------ */
+/* ---- one message --------------------------------------------------------------- */
 
 /* No control characters but white space: fit for a terminal and for a reader. */
 static bool
@@ -145,7 +145,7 @@ message(void *owner, struct span topic, struct span payload, size_t length, uint
 	}
 }
 
-/* ---- the device's map ---------------------------------------------------------------------- */
+/* ---- the device's map ---------------------------------------------------------- */
 
 struct labels {
 	struct {
@@ -202,7 +202,8 @@ compile(struct device_watch *w, const struct reg_device *row, struct labels *lab
 		.label_owner = labels };
 	const struct topic_vars vars = { .identity = facts.identity, .cn = facts.identity,
 		.serial = span_str(row->serial), .fingerprint = span_str(row->fingerprint),
-		.issuer_cn = issuer, .group = facts.group, .gateway = span_str(w->conf->gateway.name),
+		.issuer_cn = issuer, .group = facts.group,
+		.gateway = span_str(w->conf->gateway.name),
 		.client_id = facts.identity, .label = find_label, .label_owner = labels };
 	const struct conf_map *map = conf_map_find(w->conf, &facts);
 
@@ -245,7 +246,7 @@ find_map(struct device_watch *w, char *why, size_t size)
 	return rc;
 }
 
-/* ---- its filters ----------------------------------------------------------------------------- */
+/* ---- its filters --------------------------------------------------------------- */
 
 struct filters {
 	struct span span[FILTERS_MOST];
@@ -315,7 +316,7 @@ subscribe(struct device_watch *w)
 	return rc;
 }
 
-/* ---- the command -------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------- */
 
 static int
 begin(struct device_watch *w, char *why, size_t size)

@@ -24,7 +24,7 @@
 #define DELAYS_MOST 8         /* answers "later" that are no quota */
 #define WALL_MS(spec) ((int64_t)(spec).tv_sec * 1000 + (spec).tv_nsec / 1000000)
 
-/* ---- one message -------------------------------------------------------------------- */
+/* ---- one message --------------------------------------------------------------- */
 
 /* Is this reason about that packet, so that it would be the same again? */
 static bool
@@ -190,7 +190,7 @@ send_one(struct uplink *u, const struct spool_message *m)
 	session_settle(u, rc);
 }
 
-/* ---- taking --------------------------------------------------------------------------- */
+/* ---- taking -------------------------------------------------------------------- */
 
 static void
 untake(struct uplink *u)
@@ -295,7 +295,7 @@ news(void *owner)
 	uplink_pump(u);
 }
 
-/* ---- answers ----------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------- */
 
 /* True: it may be offered again. */
 static bool
@@ -338,7 +338,7 @@ drain_acked(struct uplink *u, const struct sent *sent, int reason)
 	}
 }
 
-/* ---- the connection ------------------------------------------------------------------------ */
+/* ---- the connection ------------------------------------------------------------ */
 
 void
 drain_connected(struct uplink *u)

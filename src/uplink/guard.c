@@ -60,7 +60,6 @@ is_good(const struct session_link *l, const struct mqtt_fixed *fixed, struct spa
 		struct mqtt_publish publish;
 		struct mqtt_ack ack;
 		struct mqtt_codes codes;
-		struct mqtt_disconnect disconnect;
 	} p;
 
 	if ((fixed->type == MQTT_CONNACK) == l->connected) {
@@ -82,11 +81,26 @@ is_good(const struct session_link *l, const struct mqtt_fixed *fixed, struct spa
 	case MQTT_UNSUBACK:
 		return mqtt_decode_codes(fixed->type, body, MQTT_5, &p.codes, &reason) == 0 &&
 		       p.codes.codes.len > 0;
-	case MQTT_DISCONNECT:
-		return mqtt_decode_disconnect(fixed->type, body, MQTT_FROM_SERVER, MQTT_5,
-		                              &p.disconnect, &reason) == 0;
 	default:
 		return false;
+	}
+}
+
+/*
+ * DISCONNECT is not for the library: it would unlock a mutex that it does not
+ * hold. The connection ends in any case.
+ */
+static void
+on_disconnect(struct session_link *l, struct span body)
+{
+	struct mqtt_disconnect d;
+	enum mqtt_reason reason;
+
+	if (mqtt_decode_disconnect(MQTT_DISCONNECT, body, MQTT_FROM_SERVER, MQTT_5, &d,
+	                           &reason) == 0) {
+		life_heard(l->uplink);
+		l->reason = d.reason;
+		l->error = MOSQ_ERR_CONN_LOST;
 	}
 }
 
@@ -109,6 +123,10 @@ look(struct session_link *l, struct span in, size_t most)
 	body = span_head(span_skip(in, fixed.size), fixed.remaining);
 	if (body.len < fixed.remaining && (size_t)fixed.size + fixed.remaining <= most) {
 		return GUARD_WAIT;
+	}
+	if (fixed.type == MQTT_DISCONNECT && body.len == fixed.remaining) {
+		on_disconnect(l, body);
+		return GUARD_BAD;
 	}
 	if (fixed.type != MQTT_PUBLISH) {
 		return body.len == fixed.remaining && is_good(l, &fixed, body) ? GUARD_GOOD :
@@ -151,7 +169,13 @@ guard_next(struct session_link *l)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			return GUARD_NONE;
 		}
-		if (n <= 0) {
+		if (n < 0) {
+			/* Looking took the error: the library would not see it any more. */
+			l->error = MOSQ_ERR_ERRNO;
+			l->system = errno;
+			return GUARD_BAD;
+		}
+		if (n == 0) {
 			return GUARD_GOOD; /* the end, for the library to find */
 		}
 		verdict = look(l, span_of(window, (size_t)n), GUARD_WINDOW);

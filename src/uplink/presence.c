@@ -18,7 +18,7 @@
 #define VARIABLE "${identity}"
 #define KEPT_MOST 65536 /* entries; above it those of devices that have gone are not kept */
 
-/* ---- the table, under its lock -------------------------------------------------------- */
+/* ---- the table, under its lock ------------------------------------------------- */
 
 static struct list *
 bucket_of(struct presence *p, struct span identity)
@@ -77,7 +77,7 @@ make_due(struct presence *p, struct presence_entry *e)
 	}
 }
 
-/* ---- news, from any thread -------------------------------------------------------------- */
+/* ---- news, from any thread ----------------------------------------------------- */
 
 static void
 woken(struct loop_message *message)
@@ -117,7 +117,7 @@ uplink_presence(struct uplink *u, const char *identity, bool online)
 	}
 }
 
-/* ---- saying it ----------------------------------------------------------------------------- */
+/* ---- saying it ----------------------------------------------------------------- */
 
 bool
 presence_parts(const struct uplink *u, struct span *before, struct span *after)
@@ -253,7 +253,7 @@ presence_acked(struct uplink *u, struct sent *sent, int reason)
 	settle(u, sent->who, sent->online ? TOLD_ONLINE : TOLD_OFFLINE);
 }
 
-/* ---- connection and goodbye ------------------------------------------------------------------- */
+/* ---- connection and goodbye ---------------------------------------------------- */
 
 static void
 all_due(struct presence *p)
@@ -338,7 +338,7 @@ presence_stranger(struct uplink *u, struct span identity)
 	return stranger;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------- */
 
 int
 presence_init(struct uplink *u)

@@ -53,7 +53,8 @@ status_acked(struct uplink *u, int reason)
 		log_warning(LOG_UPSTREAM, "the broker refused the gateway's status",
 		            log_str("topic", u->settings.status_topic),
 		            log_str("reason", mqtt_reason_text((uint8_t)reason)),
-		            log_str("remedy", "let the user of uplink.username write to that topic"));
+		            log_str("remedy", "let the user of uplink.username write to that "
+		                              "topic"));
 	}
 }
 

@@ -24,7 +24,7 @@
 #define PACKETS 32 /* read per wake-up */
 #define REST_MS 10 /* until the rest of a packet is looked for */
 
-/* ---- callbacks ------------------------------------------------------------------------ */
+/* ---- callbacks ----------------------------------------------------------------- */
 
 static void
 on_connect(struct mosquitto *mosq, void *arg, int rc, int flags, const mosquitto_property *p)
@@ -117,7 +117,7 @@ on_unsubscribe(struct mosquitto *mosq, void *arg, int mid, const mosquitto_prope
 	guard_stop();
 }
 
-/* ---- making one ------------------------------------------------------------------------- */
+/* ---- making one ---------------------------------------------------------------- */
 
 static int
 prepare(struct mosquitto *mosq, const struct uplink_settings *s)
@@ -198,7 +198,9 @@ read_packets(struct session_link *l)
 			session_settle(u, 0);
 			return;
 		case GUARD_BAD:
-			l->error = MOSQ_ERR_PROTOCOL;
+			if (l->error == MOSQ_ERR_SUCCESS) {
+				l->error = MOSQ_ERR_PROTOCOL;
+			}
 			session_cut(u);
 			return;
 		case GUARD_GOOD:
@@ -260,14 +262,15 @@ session_settle(struct uplink *u, int rc)
 	if (l == NULL) {
 		return;
 	}
-	fd = mosquitto_socket(l->mosq);
-	if (fd != l->fd) {
-		close_poll(l);
-	}
 	if (rc > 0 && !l->over) {
 		/* A failed write closes nothing by itself; it is as good as the end. */
 		l->over = true;
 		l->error = rc;
+	}
+	fd = mosquitto_socket(l->mosq);
+	if (fd != l->fd && l->polled) {
+		close_poll(l);
+		l->over = true;
 	}
 	if (fd >= 0 && !l->over && !l->polled && open_poll(l, fd) < 0) {
 		l->over = true;
@@ -315,7 +318,7 @@ session_dial(struct uplink *u)
 	return 0;
 }
 
-/* ---- the rest of its life ------------------------------------------------------------------ */
+/* ---- the rest of its life ------------------------------------------------------ */
 
 void
 session_second(void *owner)

@@ -86,7 +86,8 @@ sweep_message(struct uplink *u, struct span topic, struct span payload, bool ret
 	struct sweep *s = &u->sweep;
 	struct span before, after, identity;
 
-	if (!retain || (s->phase != SWEEP_ASKED && s->phase != SWEEP_LISTENING) || !presence_parts(u, &before, &after) ||
+	if (!retain || (s->phase != SWEEP_ASKED && s->phase != SWEEP_LISTENING) ||
+	    !presence_parts(u, &before, &after) ||
 	    topic.len <= before.len + after.len || !span_eq(span_head(topic, before.len), before) ||
 	    !span_eq(span_skip(topic, topic.len - after.len), after)) {
 		return;

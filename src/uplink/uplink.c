@@ -23,7 +23,7 @@ library_init(void)
 	mosquitto_lib_init();
 }
 
-/* ---- settings ------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------ */
 
 static void
 settings_free(struct uplink_settings *s)
@@ -106,7 +106,7 @@ same_session(const struct uplink_settings *a, const struct uplink_settings *b)
 	       same(a->presence_topic, b->presence_topic) && a->inflight == b->inflight;
 }
 
-/* ---- telling ----------------------------------------------------------------------------- */
+/* ---- telling ------------------------------------------------------------------- */
 
 void
 uplink_note(struct uplink *u)
@@ -164,7 +164,7 @@ by_broker(const struct session_link *l)
 	       (l->error == MOSQ_ERR_ERRNO && l->system != EAGAIN);
 }
 
-/* ---- trying ------------------------------------------------------------------------------- */
+/* ---- trying -------------------------------------------------------------------- */
 
 static void
 try_later(struct uplink *u)
@@ -226,7 +226,7 @@ uplink_connected(struct uplink *u)
 	drain_connected(u);
 }
 
-/* ---- what is due ----------------------------------------------------------------------------- */
+/* ---- what is due --------------------------------------------------------------- */
 
 static void
 status_pump(struct uplink *u)
@@ -287,7 +287,7 @@ uplink_pump(struct uplink *u)
 	}
 }
 
-/* ---- goodbye ---------------------------------------------------------------------------------- */
+/* ---- goodbye ------------------------------------------------------------------- */
 
 static void
 cut(void *owner)
@@ -375,7 +375,7 @@ uplink_ended(struct uplink *u, const struct session_link *link)
 	try_later(u);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------- */
 
 int
 uplink_new(struct loop *loop, struct broker *broker, struct spool *spool,

@@ -33,7 +33,7 @@
 #define SUB_RETAIN_AS_PUBLISHED 0x08
 #define SUB_RETAIN_NEVER 0x20
 
-/* ---- one connection (session.c) ----------------------------------------------------- */
+/* ---- one connection (session.c) ------------------------------------------------ */
 
 /*
  * A libmosquitto instance lives as long as its connection: what is left
@@ -50,14 +50,14 @@ struct session_link {
 	bool over;           /* ended: to be torn down after the library has returned */
 	int reason;          /* reason code of CONNACK or DISCONNECT, 0 none */
 	int error;           /* of libmosquitto, MOSQ_ERR_SUCCESS none */
-	int system;          /* errno with MOSQ_ERR_ERRNO of the dial */
+	int system;          /* errno with MOSQ_ERR_ERRNO, 0 unknown */
 	uint16_t receive_maximum;
 	bool waiting;        /* for the rest of a packet: not reading */
 	bool inside;         /* a long PUBLISH: the library has begun to read it */
 	uint64_t begun;      /* loop_now() of the dial */
 };
 
-/* ---- what was sent and not acknowledged (sent.c) ------------------------------------- */
+/* ---- what was sent and not acknowledged (sent.c) ------------------------------- */
 
 enum sent_kind { SENT_STATUS, SENT_PRESENCE, SENT_SPOOL };
 
@@ -70,7 +70,7 @@ struct sent {
 	bool online;
 };
 
-/* ---- presence ------------------------------------------------------------------------- */
+/* ---- presence ------------------------------------------------------------------ */
 
 enum told { TOLD_UNKNOWN, TOLD_OFFLINE, TOLD_ONLINE };
 
@@ -97,13 +97,13 @@ struct presence {
 	unsigned inflight;
 };
 
-/* ---- the gateway's status ---------------------------------------------------------------- */
+/* ---- the gateway's status ------------------------------------------------------ */
 
 struct status {
 	bool due, online, inflight;
 };
 
-/* ---- sweep ------------------------------------------------------------------------------- */
+/* ---- sweep --------------------------------------------------------------------- */
 
 struct sweep {
 	enum { SWEEP_IDLE, SWEEP_DUE, SWEEP_ASKED, SWEEP_LISTENING, SWEEP_OVER } phase;
@@ -113,7 +113,7 @@ struct sweep {
 	unsigned strangers; /* corrected in this round */
 };
 
-/* ---- drain --------------------------------------------------------------------------------- */
+/* ---- drain --------------------------------------------------------------------- */
 
 struct drain {
 	struct spool_take take;
@@ -135,7 +135,7 @@ struct drain {
 	unsigned delays;
 };
 
-/* ---- subscriptions --------------------------------------------------------------------------- */
+/* ---- subscriptions ------------------------------------------------------------- */
 
 struct subscription {
 	struct list node;
@@ -156,7 +156,7 @@ struct uplink_watch {
 	struct subscription *sub[];
 };
 
-/* ---- signs of life ------------------------------------------------------------------------------ */
+/* ---- signs of life ------------------------------------------------------------- */
 
 struct life {
 	struct loop_timer timer;

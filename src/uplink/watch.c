@@ -27,7 +27,7 @@ watch_subscribe(struct uplink *u, const char *filter, int qos, int options, uint
 	return rc;
 }
 
-/* ---- subscriptions ------------------------------------------------------------------- */
+/* ---- subscriptions ------------------------------------------------------------- */
 
 static struct subscription *
 subscription_of(struct list *node)
@@ -128,7 +128,7 @@ watch_lost(struct uplink *u)
 	}
 }
 
-/* ---- watches --------------------------------------------------------------------------- */
+/* ---- watches ------------------------------------------------------------------- */
 
 static void
 watch_drop(struct uplink_watch *w)
@@ -191,7 +191,7 @@ uplink_watch_remove(struct uplink_watch *w)
 	}
 }
 
-/* ---- messages ----------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------ */
 
 /* The filters match, or the identifier says so. */
 static bool
@@ -200,7 +200,8 @@ is_for(const struct uplink_watch *w, uint32_t id, struct span topic)
 	for (size_t i = 0; i < w->count; i++) {
 		const struct subscription *s = w->sub[i];
 
-		if (s != NULL && (id != 0 ? s->id == id : topic_matches(span_str(s->filter), topic))) {
+		if (s != NULL && (id != 0 ? s->id == id :
+		                            topic_matches(span_str(s->filter), topic))) {
 			return true;
 		}
 	}
@@ -241,8 +242,8 @@ watch_message(struct uplink *u, const struct mosquitto_message *m, const mosquit
 	do {
 		hand_out(u, m, id);
 		if (p != NULL) {
-			p = mosquitto_property_read_varint(p, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, &id,
-			                                   true);
+			p = mosquitto_property_read_varint(p, MQTT_PROP_SUBSCRIPTION_IDENTIFIER,
+			                                   &id, true);
 		}
 	} while (p != NULL);
 	u->handing = false;

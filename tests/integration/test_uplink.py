@@ -367,7 +367,7 @@ def test_over_tcp(gateway):
     connected(gw)
     says(gw, STATUS, "online")
     gw.broker.stop()
-    until(lambda: not session(gw)["connected"], "the loss to be seen")
+    until(lambda: "refused" in session(gw)["last_error"].lower(), "the reason to be seen")
     gw.broker.start()
     connected(gw)
 

@@ -11,7 +11,7 @@
 #define SEEN_MOST 4096
 #define TICK 5 /* ms between two looks at the condition */
 
-/* ---- the broker ------------------------------------------------------------------------ */
+/* ---- the broker ---------------------------------------------------------------- */
 
 /* What a PUBLISH is answered with: a reason code, or one of these. */
 enum { CLOSE = 0x1000, SAY_NOTHING, DISCONNECT_WITH = 0x2000 };
@@ -277,7 +277,7 @@ fake_main(void *arg)
 	return NULL;
 }
 
-/* ---- a test ---------------------------------------------------------------------------------- */
+/* ---- a test -------------------------------------------------------------------- */
 
 struct scene {
 	struct fake fake;
@@ -440,7 +440,7 @@ new_scene(void)
 	return s;
 }
 
-/* ---- draining ------------------------------------------------------------------------------------ */
+/* ---- draining ------------------------------------------------------------------ */
 
 static void
 stored_messages_arrive_in_order(void **state)
@@ -467,7 +467,8 @@ static void
 a_message_keeps_what_it_carries(void **state)
 {
 	static const uint8_t properties[] = { MQTT_PROP_CONTENT_TYPE, 0, 4, 'j', 's', 'o', 'n',
-		MQTT_PROP_USER_PROPERTY, 0, 1, 'k', 0, 1, 'v', MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1 };
+		MQTT_PROP_USER_PROPERTY, 0, 1, 'k', 0, 1, 'v',
+		MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1 };
 	struct scene *s = new_scene();
 	const struct seen *p = s->fake.seen;
 
@@ -604,7 +605,7 @@ later_is_not_for_ever(void **state)
 	free(s);
 }
 
-/* ---- poison ------------------------------------------------------------------------------------ */
+/* ---- poison -------------------------------------------------------------------- */
 
 static int
 too_large(struct fake *f, const struct seen *p, unsigned before)
@@ -688,7 +689,7 @@ a_broker_that_crashes_loses_nothing(void **state)
 	free(s);
 }
 
-/* ---- a broker that breaks the rules ------------------------------------------------------- */
+/* ---- a broker that breaks the rules -------------------------------------------- */
 
 static bool
 second_connection(struct scene *s)
@@ -806,7 +807,7 @@ a_long_message_passes(void **state)
 	free(s);
 }
 
-/* ---- signs of life ------------------------------------------------------------------------------- */
+/* ---- signs of life ------------------------------------------------------------- */
 
 static bool
 frozen_and_back(struct scene *s)
@@ -891,7 +892,7 @@ a_broker_that_answers_is_not_frozen(void **state)
 	free(s);
 }
 
-/* ---- presence --------------------------------------------------------------------------------------- */
+/* ---- presence ------------------------------------------------------------------ */
 
 static bool
 flapped(struct scene *s)
@@ -1007,7 +1008,7 @@ a_goodbye_that_nobody_hears_is_short(void **state)
 	free(s);
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------ */
 
 static void
 names_are_not_looked_up(void **state)
