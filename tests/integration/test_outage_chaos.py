@@ -458,6 +458,7 @@ class Trial:
 
     def verify(self):
         faults, recorded = [], self.recorder.recorded()
+        print("%d messages of %d devices" % (sum(map(len, recorded.values())), len(self.devices)))
         for d in self.devices:
             found = self.faults_up(d, recorded.get(d.topic(), [])) + self.faults_down(d)
             faults += ["%s: %s" % (d, f) for f in found]
