@@ -45,13 +45,14 @@ from lib.wire import V311, V5
 
 SECONDS = float(os.environ.get("OUTAGE_SECONDS", "8")) * SCALE
 SEED = int(os.environ.get("OUTAGE_SEED", "0")) or int.from_bytes(os.urandom(4), "big") or 1
-RESPONSE_TIMEOUT = 2.0  # of the configuration: the least that it takes
+# Of the configuration. So long a device may take to acknowledge what came last before an outage.
+RESPONSE_TIMEOUT = 3.0 * SCALE
 WINDOW = 10
 LAST = 3  # messages of each device after the last outage
 GONE = (client.Closed, ConnectionError, ssl.SSLError, OSError)
 
-MAPS = ({**config.MAPS[0], "publish": (
-    rule("Store", "home/${identity}/stored", qos=1, delivery="store"),) + config.MAPS[0]["publish"]},)
+STORE = rule("Store", "home/${identity}/stored", qos=1, delivery="store")
+MAPS = ({**config.MAPS[0], "publish": (STORE,) + config.MAPS[0]["publish"]},)
 
 # What a device is: the topic it publishes to, its QoS, and whether its session lasts.
 Kind = collections.namedtuple("Kind", "name topic qos persistent")
@@ -251,7 +252,7 @@ class Device(threading.Thread):
 
 
 class Source(threading.Thread):
-    """Somebody at the broker who sends numbers with QoS 2 to all devices in turn, and never dies."""
+    """Somebody at the broker who sends numbers with QoS 2 to all devices in turn."""
 
     def __init__(self, test, devices):
         super().__init__(name="source", daemon=True)
@@ -314,12 +315,7 @@ class Trial:
             conf={"maps": MAPS, "log": {"level": "info"}, "upstream": {
                 "response_timeout": "%dms" % (RESPONSE_TIMEOUT * 1000), "retry_max": "200ms"}})
         self.door = self.gw.path("door.sock")
-        self.recorder = Recorder(self.gw.folder, self.gw.broker.socket, sessions_last)
-        self.recorder.await_subscribed(1)
-        self.gw.write_conf(upstream={"path": self.door})
-        self.open_door()
-        self.gw.start()
-        self.gw.keep_port()
+        self.recorder = None
         self.devices = [Device(self, i, d) for i, d in enumerate(fleet.devices)]
         self.source = Source(self, self.devices)
 
@@ -371,10 +367,10 @@ class Trial:
             self.gw.broker.process.send(signal.SIGCONT)
 
     def freeze_briefly(self):
-        self.freeze(self.dice.uniform(0, .6 * RESPONSE_TIMEOUT))
+        self.freeze(self.dice.uniform(0, .4 * RESPONSE_TIMEOUT))
 
     def freeze_long(self):
-        self.freeze(RESPONSE_TIMEOUT + self.dice.uniform(.2, 1.5))
+        self.freeze(RESPONSE_TIMEOUT + self.dice.uniform(.2, 1.2) * SCALE)
 
     def kill_gateway(self):
         self.gw.kill()
@@ -419,9 +415,18 @@ class Trial:
     def waiting(self):
         return [(str(t), t.left, list(t.open)[:5]) for t in self.devices if not t.finished][:5]
 
-    def run(self, *outages):
+    def start(self):
+        self.recorder = Recorder(self.gw.folder, self.gw.broker.socket, self.sessions_last)
+        self.recorder.await_subscribed(1)
+        self.gw.write_conf(upstream={"path": self.door})
+        self.open_door()
+        self.gw.start()
+        self.gw.keep_port()
         for device in self.devices:
             device.start()
+
+    def run(self, *outages):
+        self.start()
         try:
             until(lambda: self.check() or all(d.subscribed for d in self.devices),
                   "all to subscribe", 4 * PATIENCE)
@@ -491,7 +496,8 @@ class Trial:
         return [what for what, true in faults.items() if true]
 
     def close(self):
-        self.recorder.stop()
+        if self.recorder is not None:
+            self.recorder.stop()
 
 
 def out_of_order(numbers):

@@ -142,4 +142,5 @@ class Recorder:
 
 
 if __name__ == "__main__":
-    record(sys.argv[1], os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND), sys.argv[3] == "persistent")
+    FILE = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND)
+    record(sys.argv[1], FILE, sys.argv[3] == "persistent")
