@@ -166,9 +166,19 @@ bool
 session_waits_for_store(struct session *s)
 {
 	struct relay_info info;
+	struct broker_info broker;
 
-	if (!s->worker->broker_up || !session_has_stored(s)) {
+	if (!session_has_stored(s)) {
 		return false;
+	}
+	/*
+	 * Not what this worker knows: behind a start, or a return that it has not
+	 * heard of yet, a dial would succeed and overtake what is stored.
+	 */
+	broker_read(s->worker->shared->broker, &broker);
+	if (broker.state == BROKER_AWAY) {
+		session_no_broker(s, "the broker is away", true);
+		return true;
 	}
 	relay_info(s->relay, &info);
 	if (!info.persistent && relay_admissible(s->relay)) {

@@ -221,6 +221,29 @@ def test_killed_while_storing(gateway):
         arrives(watch, 1, 39)
 
 
+def test_stored_before_live_after_a_start(gateway):
+    """A gateway that has just started knows nothing of the broker, but of what is stored."""
+    gw = gateway(start_broker=False)
+    gw.keep_port()
+    device = gw.enroll()
+    with gw.client(device, V311) as c:
+        for number in range(1, 60):
+            c.publish("Home", str(number), 1)
+    gw.kill()
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.broker.process.send(signal.SIGSTOP)
+        try:
+            gw.start()
+            c = gw.dial(device, V311)
+            c.send(wire.connect(V311), wire.publish(V311, "Home", "60", 1, mid=60))
+            until(lambda: gw.sessions(device.name), "the device to be seen")
+        finally:
+            gw.broker.process.send(signal.SIGCONT)
+        arrives(watch, 1, 60)
+        c.cut()
+
+
 def test_a_rule_that_stores(gateway):
     stored = rule("Home", "home/${identity}/telemetry", qos=1, delivery="store")
     changed = {**config.MAPS[0], "publish": (stored,) + config.MAPS[0]["publish"][1:]}

@@ -81,7 +81,8 @@ class Device(threading.Thread):
         self.pings = collections.deque()       # the first number behind each
         self.got, self.last_down = [], {}      # last_down: by mid
         self.half = set()                      # mids of QoS 2 down, behind PUBREC
-        self.connects, self.subscribed, self.finished = 0, False, False
+        self.connects, self.fresh = 0, 0       # fresh: without a session
+        self.subscribed, self.finished = False, False
         self.error, self.conn = None, None
 
     def __str__(self):
@@ -124,6 +125,9 @@ class Device(threading.Thread):
             self.session_is(connack.session_present)
         if not connack.session_present:
             self.half.clear()
+            self.fresh += 1
+            self.subscribed = False
+        if not self.subscribed:
             self.conn.send(wire.subscribe(self.version, 65000, (("inTopic", self.down_qos()),)))
         for mid, what in self.open.items():
             self.conn.send(self.packet(mid, *what, dup=connack.session_present) if what
@@ -173,7 +177,7 @@ class Device(threading.Thread):
             if self.left is None and self.test.calm.is_set():
                 self.left = LAST
             self.conn.send(self.say_some())
-            self.finished = self.left == 0 and not self.open and not self.pings
+            self.finished = self.left == 0 and not (self.open or self.pings) and self.subscribed
             if self.listen(self.dice.uniform(.02, .1) * SCALE):
                 heard = time.monotonic()
             waited = time.monotonic() - heard
@@ -319,6 +323,9 @@ class Trial:
         self.devices = [Device(self, i, d) for i, d in enumerate(fleet.devices)]
         self.source = Source(self, self.devices)
 
+    def lasting(self):
+        return [d for d in self.devices if d.kind.persistent]
+
     # ---- outages -------------------------------------------------------------------------
 
     def open_door(self):
@@ -350,14 +357,19 @@ class Trial:
         self.open_door()
 
     def kill_broker(self):
-        """The recorder is there before the gateway."""
-        before = self.recorder.subscribed()
+        """
+        The recorder is there before the gateway, and each device learns that its session is
+        gone: it cannot, when the next outage swallows the CONNACK that says so.
+        """
+        before, fresh = self.recorder.subscribed(), [(d, d.fresh) for d in self.lasting()]
         self.shut_door()
         self.gw.broker.stop(signal.SIGKILL)
         self.pause(.3)
         self.gw.broker.start()
         self.recorder.await_subscribed(before + 1)
         self.open_door()
+        until(lambda: self.check() or all(d.fresh > n for d, n in fresh),
+              "all to learn that their session is gone", 2 * PATIENCE)
 
     def freeze(self, seconds):
         self.gw.broker.process.send(signal.SIGSTOP)
@@ -440,6 +452,8 @@ class Trial:
                 raise AssertionError("%s %r" % (e, self.waiting())) from e
             until(lambda: self.gw.ctl("spool", output="json")["messages"] == 0,
                   "the spool to be empty")
+            # What a clean session misses while it is held is lost to it.
+            until(lambda: self.gw.metrics()["sessions_held"] == 0, "nobody to be held")
             self.say_the_end()
         finally:
             self.calm.set()
