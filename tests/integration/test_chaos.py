@@ -84,11 +84,15 @@ class Chaos:
 class Talk:
     """One connection of a device that keeps to the rules."""
 
-    def __init__(self, dice, device, conn, aliases):
+    def __init__(self, dice, device, conn, connack):
         self.dice, self.name, self.conn = dice, device.name.encode(), conn
         self.version, self.buffer = conn.version, conn.buffer  # behind CONNACK
         self.publishes, self.asked = {}, {}  # by packet identifier, not yet answered
-        self.mid, self.aliases, self.alias_max = 0, {}, aliases
+        self.mid, self.aliases = 0, {}
+        self.alias_max = connack.get("topic_alias_maximum", 0)
+        # An outage of the broker has terms of its own.
+        self.max_qos = connack.get("maximum_qos", 2)
+        self.window = min(15, connack.get("receive_maximum", 65535))
         self.out = bytearray()
 
     def next_mid(self):
@@ -101,8 +105,8 @@ class Talk:
     def say_publish(self):
         d, props = self.dice, {}
         topic = d.choice(UP if d.random() < .7 else DENIED_UP)
-        qos, mid = d.randrange(3), None
-        if qos and len(self.publishes) < 15:
+        qos, mid = min(d.randrange(3), self.max_qos), None
+        if qos and len(self.publishes) < self.window:
             mid = self.next_mid()
             self.publishes[mid] = wire.PUBACK if qos == 1 else wire.PUBREC
         else:
@@ -241,7 +245,7 @@ def enter(dice, gw, device, memory):
             raise Fault("not a CONNACK: %r" % got)
         if got.code != 0:
             raise client.Closed("refused")
-        return conn, got.props.get("topic_alias_maximum", 0)
+        return conn, got.props
     except BaseException:
         leave(dice, conn)
         raise
@@ -249,12 +253,12 @@ def enter(dice, gw, device, memory):
 
 def device_step(chaos, dice, device, memory):
     try:
-        conn, aliases = enter(dice, chaos.gw, device, memory)
+        conn, connack = enter(dice, chaos.gw, device, memory)
     except GONE:
         chaos.counts["refused"] += 1
         time.sleep(.05)
         return
-    talk = Talk(dice, device, conn, aliases)
+    talk = Talk(dice, device, conn, connack)
     try:
         for _ in range(dice.choice((3, 30, 300))):
             for _ in range(dice.choice((1, 1, 10))):
@@ -474,16 +478,17 @@ def broken_broker(chaos, dice, listener):
 
 def device_of_broken_broker(chaos, dice, device):
     try:
-        conn, aliases = enter(dice, chaos.gw, device, {})
+        conn, connack = enter(dice, chaos.gw, device, {})
     except GONE:
         time.sleep(.01)
         return
-    talk = Talk(dice, device, conn, aliases)
+    talk = Talk(dice, device, conn, connack)
     # Its acknowledgements are anybody's guess; what is MQTT is not.
     talk.hear = lambda got: None
     try:
         for _ in range(20):
-            talk.publishes.clear()
+            if "receive_maximum" not in connack:  # it means to have lost count
+                talk.publishes.clear()
             talk.out += talk.say()
             talk.send_in_pieces()
             talk.listen(.002)
