@@ -22,7 +22,7 @@ Three tests, since what can be claimed depends on who is killed:
   no stored QoS 0 is lost; a device whose session is gone sends its QoS 2 again as
   new, so it is not lost either, but may be doubled, as it may be without us.
 
-OUTAGE_SECONDS says how long each test disturbs (default 8), OUTAGE_SEED repeats
+OUTAGE_SECONDS says how long each test disturbs (default 7), OUTAGE_SEED repeats
 the dice of a run.
 """
 import collections
@@ -43,7 +43,7 @@ from lib.recorder import Recorder
 from lib.wait import PATIENCE, SCALE, until
 from lib.wire import V311, V5
 
-SECONDS = float(os.environ.get("OUTAGE_SECONDS", "8")) * SCALE
+SECONDS = float(os.environ.get("OUTAGE_SECONDS", "7")) * SCALE
 SEED = int(os.environ.get("OUTAGE_SEED", "0")) or int.from_bytes(os.urandom(4), "big") or 1
 # Of the configuration. So long a device may take to acknowledge what came last before an outage.
 RESPONSE_TIMEOUT = 3.0 * SCALE
