@@ -166,18 +166,27 @@ bool
 session_waits_for_store(struct session *s)
 {
 	struct relay_info info;
+	struct broker_info broker;
 
-	if (!s->worker->broker_up || !session_has_stored(s)) {
+	if (!session_has_stored(s)) {
 		return false;
 	}
+	/*
+	 * Not what this worker knows: behind a start, or a return that it has not
+	 * heard of yet, a dial would succeed and overtake what is stored.
+	 */
+	broker_read(s->worker->shared->broker, &broker);
 	relay_info(s->relay, &info);
 	if (!info.persistent && relay_admissible(s->relay)) {
-		if (admit(s)) {
-			session_begin_drain(s);
-		} else {
+		if (!admit(s)) {
 			session_finish(s, "no memory");
+		} else if (broker.state != BROKER_AWAY) {
+			session_begin_drain(s);
 		}
 		return true;
+	}
+	if (broker.state == BROKER_AWAY) {
+		return false; /* the dial is refused */
 	}
 	/* Its session is with the broker: it gets the CONNACK of that, or none. */
 	session_deadline(s, s->device->conf->upstream.connect_timeout);

@@ -65,7 +65,7 @@ def _factory(pki):
     made = []
 
     def make(**kw):
-        one = Gateway(pki, **kw)
+        one = Gateway(kw.pop("pki", pki), **kw)
         made.append(one)
         LIVE.append(one)
         return one

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Devices that stay connected while the broker is away, and what becomes of what they send."""
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -10,6 +11,7 @@ import pytest
 from lib import config, wire
 from lib.config import rule
 from lib.fake_broker import FakeBroker
+from lib.recorder import Recorder
 from lib.wait import PATIENCE, until
 from lib.wire import V311, V5, VERSIONS
 
@@ -240,6 +242,63 @@ def test_killed_while_storing(gateway):
     with gw.broker.client("home/#") as watch:
         gw.start()
         arrives(watch, 1, 39)
+
+
+class Returning(threading.Thread):
+    """A device that connects, publishes the next number with QoS 1 and goes, again and again."""
+
+    def __init__(self, gw, device, over):
+        super().__init__()
+        self.gw, self.device, self.over = gw, device, over
+        self.acknowledged, self.error = 0, None
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                with self.gw.dial(self.device, V311) as c:
+                    c.send(wire.connect(V311), wire.publish(
+                        V311, "Home", str(self.acknowledged + 1), 1, mid=1))
+                    c.expect(wire.CONNACK, code=0)
+                    c.expect(wire.PUBACK, mid=1)
+                    self.acknowledged += 1
+        except BaseException as e:
+            self.error = e
+
+
+def test_coming_in_the_moment_of_the_return(gateway):
+    """Stored before live, also for those who connect before all of the gateway knows."""
+    gw = gateway(start_broker=False, start=False, broker={"options": ["max_inflight_messages 0"]})
+    door, over = gw.path("door.sock"), threading.Event()
+    gw.write_conf(upstream={"path": door})
+    gw.start()
+    threads = [Returning(gw, gw.enroll(), over) for _ in range(16)]
+    for t in threads:
+        t.start()
+    try:
+        until(lambda: all(t.acknowledged >= 10 or t.error for t in threads), "some to be stored")
+        recorder = Recorder(gw.folder, gw.broker.socket, persistent=False)
+        gw.broker.start()
+        recorder.await_subscribed(1)
+        os.symlink(gw.broker.socket, door)
+        until(lambda: gw.status()["broker"]["state"] == "up", "the broker to be found")
+        at = [t.acknowledged for t in threads]
+        until(lambda: all(t.acknowledged >= n + 5 or t.error for t, n in zip(threads, at)),
+              "all to be live")
+    finally:
+        over.set()
+        for t in threads:
+            t.join(2 * PATIENCE)
+    assert [t.error for t in threads if t.error] == []
+    topics = {"home/%s/telemetry" % t.device.name: t.acknowledged for t in threads}
+    try:
+        until(lambda: all(n in recorder.recorded().get(topic, ()) for topic, n in topics.items()),
+              "the last of each to come")
+        for topic, numbers in recorder.recorded().items():
+            first = list(dict.fromkeys(numbers))
+            assert first == sorted(first), "%s: %r" % (topic, first)
+            assert first == list(range(1, topics[topic] + 1))
+    finally:
+        recorder.stop()
 
 
 def test_a_rule_that_stores(gateway):
