@@ -198,6 +198,7 @@ read_block(struct winc_model *m, uint32_t address, size_t n)
 		uint64_t at = world_random(m->world);
 
 		e->data[at % n] ^= (uint8_t)(1u << (at >> 32) % 8);
+		e->flipped = true;
 	}
 	put_data(m, e->data, n, e->crc16);
 }

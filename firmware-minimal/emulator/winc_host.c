@@ -237,6 +237,11 @@ winc_host_may_read(struct winc_model *m, uint32_t address, size_t n)
 	    inside(address, n, WINDOW_BASE + INFO_TABLE, INFO_END - INFO_TABLE)) {
 		return true;
 	}
+	if (m->engine.flipped) {
+		world_note(m->world, "winc: read of %zu bytes at 0x%X, perhaps from damaged data", n,
+		           address);
+		return false;
+	}
 	world_violation(m->world, "winc: read of %zu bytes at 0x%X, packet is %u bytes at 0x%X", n,
 	                address, h->rx == RX_TAKEN ? h->rx_size : 0, h->rx_address);
 	return false;

@@ -79,6 +79,7 @@ struct winc_engine {
 	uint32_t address;
 	size_t size, got;
 	uint8_t data[8192 + 2];
+	bool flipped; /* a block went out damaged: the host may take an address from it */
 };
 
 struct winc_registers {

@@ -201,6 +201,10 @@ doctor_broker_session(struct doctor *d)
 
 	if (session == NULL) {
 		doctor_skip(d, "Not checked: gatewayd is of another release.");
+	} else if (d->broker.made && d->broker.code != 0 && d->broker.code != -EACCES &&
+		   d->broker.code != -EPERM) {
+		/* Told already, perhaps before gatewayd has noticed. */
+		doctor_skip(d, "Not checked: the broker cannot be reached.");
 	} else if (brief >= BRIEF_MOST &&
 		   clock_wall() - doc_get_int(session, "since", 0) < RECENT) {
 		doctor_fault(d, "The gateway's own session with the broker ended %" PRId64
