@@ -7,7 +7,7 @@
 #   EMULATOR, FIRMWARE_IMAGE, HOST_DEVICE  the board and its program, likewise
 #   MOSQUITTO, PYTHON3    tools
 #   INTEGRATION           "no" skips them all (a package build, make distcheck)
-#   INTEGRATION_JOBS      test processes side by side (default 2)
+#   INTEGRATION_JOBS      test processes side by side (default two per core: they wait a lot)
 #   FIRMWARE_SOAK_HOURS   emulated hours of the long run of a board (default 1)
 #   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
 
@@ -53,5 +53,5 @@ if [ -z "${INTEGRATION_PATIENCE:-}" ] && grep -q '__[at]san_init' "$GATEWAYD"; t
 	export INTEGRATION_PATIENCE
 fi
 
-exec "$python" -m pytest -q -n "${INTEGRATION_JOBS:-2}" --dist loadfile \
+exec "$python" -m pytest -q -n "${INTEGRATION_JOBS:-$((2 * $(nproc)))}" --dist loadfile \
 	-c "$tests/pytest.ini" --rootdir "$tests" "${@:-$tests}"
