@@ -54,7 +54,7 @@ bool reading_step(uint32_t interval_ms);
 /* False: no sensor gave a value. */
 bool reading_value(int16_t *centi);
 
-/* ---- link.c: WiFi, TLS and MQTT, for ever ---- */
+/* ---- link.c, link_*.c: WiFi, TLS and MQTT, for ever ---- */
 
 void link_start(const struct settings *settings);
 void link_step(void);
