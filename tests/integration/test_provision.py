@@ -392,7 +392,9 @@ def test_broken_off_it_leaves_no_secret(board, tmp_path, monkeypatch, number):
     argv = [harness.GATEWAYCTL, "-c", board.gateway.conf_file, "provision", "--port",
             str(board.port), *board.wifi()]
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, start_new_session=True)
+                             stderr=subprocess.DEVNULL, start_new_session=True,
+                             # A shell's background job, perhaps this suite, ignores it.
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         until((board.folder / "hanging").exists, "bossac to write")
         os.kill(child.pid, number)
