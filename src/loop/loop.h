@@ -74,6 +74,13 @@ struct loop_timer {
 	void *owner;
 };
 
+/*
+ * At most `most` (less than 2^32) milliseconds, evenly spread, for waits of
+ * many that must not come together. Any thread. Without entropy it is not
+ * spread, which is no error.
+ */
+uint64_t loop_jitter(uint64_t most);
+
 int loop_timer_init(struct loop *loop, struct loop_timer *timer, void (*fired)(void *owner),
                     void *owner) MUST_CHECK;
 /* One shot, from now (re)started; ms >= 0. */

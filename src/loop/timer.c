@@ -3,6 +3,16 @@
 #include "loop/loop_int.h"
 
 #include <assert.h>
+#include <sys/random.h>
+
+uint64_t
+loop_jitter(uint64_t most)
+{
+	uint32_t dice = 0;
+
+	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
+	return dice * (most + 1) >> 32;
+}
 
 static void
 timer_fired(uv_timer_t *handle)

@@ -7,8 +7,6 @@
  * the dial, CONNECT, the subscriptions, and LIVE. Lost again at any point it is
  * HELD again.
  */
-#include <sys/random.h>
-
 #include "base/log.h"
 #include "session/session_int.h"
 
@@ -25,16 +23,6 @@ static uint64_t
 now_of(const struct session *s)
 {
 	return loop_now(s->worker->loop);
-}
-
-/* At most `most` ms, evenly spread, so that many do not come together. */
-static uint64_t
-jitter(uint64_t most)
-{
-	uint32_t dice = 0;
-
-	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
-	return dice * (most + 1) >> 32;
 }
 
 /* ---- held ------------------------------------------------------------------------------------ */
@@ -70,7 +58,7 @@ backoff(const struct session *s)
 	const struct conf *conf = s->device->conf;
 	uint64_t most = (uint64_t)conf->upstream.retry_min << s->attempts;
 
-	return 1 + jitter(most < conf->upstream.retry_max ? most : conf->upstream.retry_max);
+	return 1 + loop_jitter(most < conf->upstream.retry_max ? most : conf->upstream.retry_max);
 }
 
 static void

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "uplink/uplink_int.h"
 
@@ -172,17 +171,14 @@ try_later(struct uplink *u)
 {
 	unsigned shift = u->attempts < 16 ? u->attempts : 16;
 	uint64_t most = (uint64_t)u->settings.retry_min << shift;
-	uint32_t dice = 0;
 
 	if (most > u->settings.retry_max) {
 		most = u->settings.retry_max;
 	}
 	u->attempts++;
 	u->state = UPLINK_WAITING;
-	/* Without entropy it is not spread, which is no error. */
-	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
 	/* Between half of it and all of it, and never a busy loop. */
-	loop_timer_start(&u->retry, 1 + most / 2 + ((uint64_t)dice * (most / 2 + 1) >> 32));
+	loop_timer_start(&u->retry, 1 + most / 2 + loop_jitter(most / 2));
 }
 
 static void

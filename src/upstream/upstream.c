@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum { PHASE_NONE, PHASE_QUEUED, PHASE_DIALLING, PHASE_FULL, PHASE_OVER };
 
@@ -94,17 +93,6 @@ arm(struct upstream *up)
 	}
 }
 
-/* At most `most` ms, evenly spread, so that many do not come together. */
-static unsigned
-jitter(unsigned most)
-{
-	uint32_t dice = 0;
-
-	/* Without entropy it is not spread, which is no error. */
-	(void)!getrandom(&dice, sizeof dice, GRND_NONBLOCK);
-	return (unsigned)((uint64_t)dice * ((uint64_t)most + 1) >> 32);
-}
-
 /* ---- one dial --------------------------------------------------------------------- */
 
 /* From any list to `over`; a permit goes back. */
@@ -157,7 +145,7 @@ attempt(struct upstream_dial *d)
 	if (rc == -EAGAIN && to->path != NULL) {
 		/* The broker is there and busy. The permit is kept: no rush. */
 		d->phase = PHASE_FULL;
-		d->when += FULL_WAIT + jitter(FULL_JITTER);
+		d->when += FULL_WAIT + loop_jitter(FULL_JITTER);
 	} else if (rc < 0) {
 		broker_failed(up->broker, d->epoch, rc, up->where);
 		finish(d, rc);
@@ -314,7 +302,7 @@ probe_later(struct upstream *up)
 	}
 	up->attempts++;
 	/* At least a millisecond: never a busy loop, whatever is configured. */
-	loop_timer_start(&up->probe_timer, 1 + jitter((unsigned)most));
+	loop_timer_start(&up->probe_timer, 1 + loop_jitter(most));
 }
 
 static void
