@@ -175,7 +175,7 @@ handle_closed(uv_handle_t *handle)
 {
 	struct stream *s = handle->data;
 
-	buf_release(&s->queue);
+	chain_release(&s->queue);
 	s->calls->closed(s->owner);
 }
 
@@ -189,7 +189,6 @@ stream_close(struct stream *s)
 	s->closing = true;
 	s->connected = NULL;
 	loop_soon_cancel(&s->soon);
-	buf_release(&s->spare);
 	if (s->linger != NULL) {
 		loop_timer_close(&s->linger->timer, free);
 		s->linger = NULL;

@@ -14,7 +14,7 @@
 
 #include <netinet/in.h>
 
-#include "base/buf.h"
+#include "base/chain.h"
 #include "loop/loop.h"
 
 struct stream;
@@ -54,8 +54,8 @@ struct stream {
 	void *dialer;
 	struct loop_deferred soon;   /* what must not run inside a call */
 	struct stream_linger *linger; /* while closing gently */
-	struct buf queue;     /* with the kernel, while `writing` */
-	struct buf spare;     /* queued while `queue` is with the kernel */
+	struct chain queue;   /* what the kernel has not taken */
+	size_t flying;        /* its first bytes, with libuv while `writing` */
 	uint32_t high, low;   /* marks, bytes */
 	int error;            /* of the first failed write */
 	struct in6_addr peer; /* IPv4 as a mapped address */

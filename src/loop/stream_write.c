@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sending. The kernel gets the owner's bytes where they lie; what it does not
- * take is copied to `queue`, which libuv writes. Meanwhile new bytes gather in
- * `spare`; on completion the two change places. Both are freed when empty.
+ * take is copied to `queue`, whose first `flying` bytes libuv is writing while
+ * new ones are appended behind them.
  */
 #include "loop/stream_int.h"
 
@@ -14,34 +14,29 @@ _Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "uv_buf_t is an iovec")
 _Static_assert(offsetof(uv_buf_t, base) == offsetof(struct iovec, iov_base), "same order");
 _Static_assert(offsetof(uv_buf_t, len) == offsetof(struct iovec, iov_len), "same order");
 
+#define WRITE_PIECES 16 /* of the queue with one system call */
+
 static void written(uv_write_t *request, int status);
 
 static int
 write_start(struct stream *s)
 {
-	struct span bytes = buf_span(&s->queue);
-	uv_buf_t buf = { .base = (char *)(uintptr_t)bytes.ptr, .len = bytes.len };
-	int rc = uv_write(&s->request.write, &s->uv.stream, &buf, 1, written);
+	struct iovec piece[WRITE_PIECES];
+	unsigned count = chain_pieces(&s->queue, piece, WRITE_PIECES, &s->flying);
+	int rc = uv_write(&s->request.write, &s->uv.stream, (const uv_buf_t *)(const void *)piece,
+	                  count, written);
 
 	s->writing = rc == 0;
 	return rc;
 }
 
-/* The kernel has all of `queue`: go on with what came since. */
+/* The kernel has all that flew: go on with what is behind it. */
 static int
 write_next(struct stream *s)
 {
-	struct buf swap = s->queue;
-
-	buf_consume(&swap, buf_len(&swap));
-	if (buf_len(&s->spare) == 0) {
-		buf_release(&s->queue);
-		buf_release(&s->spare);
-		return 0;
-	}
-	s->queue = s->spare;
-	s->spare = swap;
-	return write_start(s);
+	chain_consume(&s->queue, s->flying);
+	s->flying = 0;
+	return s->queue.bytes > 0 ? write_start(s) : 0;
 }
 
 static void
@@ -74,7 +69,7 @@ written(uv_write_t *request, int status)
 
 /* Copy what is left of the pieces after `skip` bytes. */
 static int
-keep_rest(struct buf *to, const struct iovec *piece, unsigned count, size_t skip)
+keep_rest(struct chain *to, const struct iovec *piece, unsigned count, size_t skip)
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct span rest = span_of(piece[i].iov_base, piece[i].iov_len);
@@ -86,7 +81,7 @@ keep_rest(struct buf *to, const struct iovec *piece, unsigned count, size_t skip
 		if (rest.len == 0) {
 			continue;
 		}
-		rc = buf_append(to, rest);
+		rc = chain_append(to, rest);
 		if (rc < 0) {
 			return rc;
 		}
@@ -110,7 +105,7 @@ send_pieces(struct stream *s, const struct iovec *piece, unsigned count, size_t 
 	if (sent == bytes) {
 		return 0;
 	}
-	rc = keep_rest(s->writing ? &s->spare : &s->queue, piece, count, sent);
+	rc = keep_rest(&s->queue, piece, count, sent);
 	if (rc == 0 && !s->writing) {
 		rc = write_start(s);
 	}
@@ -159,7 +154,9 @@ stream_send_span(struct stream *s, struct span bytes)
 size_t
 stream_queued(const struct stream *s)
 {
-	return s->writing ? uv_stream_get_write_queue_size(&s->uv.stream) + buf_len(&s->spare) : 0;
+	return s->writing ? uv_stream_get_write_queue_size(&s->uv.stream) +
+	                            (s->queue.bytes - s->flying) :
+	                    0;
 }
 
 bool

@@ -94,6 +94,7 @@ prepare(struct worker *w, uint16_t *port, char *why)
 	struct relay_limits limits = arena_limits(conf);
 	struct upstream_settings up = upstream_settings(conf);
 	char name[16], file[4096];
+	uint8_t *cipher;
 	int rc;
 
 	snprintf(name, sizeof name, "worker-%u", w->index);
@@ -114,6 +115,10 @@ prepare(struct worker *w, uint16_t *port, char *why)
 	}
 	if (rc == 0) {
 		rc = batch_init(&w->to_broker, relay_arena_size(&limits));
+	}
+	if (rc == 0) {
+		/* What one read becomes, at once: not by growing through smaller sizes. */
+		rc = buf_reserve(&w->cipher, 2 * LOOP_READ_SIZE, &cipher);
 	}
 	if (rc == 0) {
 		rc = upstream_new(w->loop, w->shared->broker, &up, &w->upstream);

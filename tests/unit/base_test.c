@@ -3,6 +3,7 @@
 
 #include "base/batch.h"
 #include "base/buf.h"
+#include "base/chain.h"
 #include "base/clock.h"
 #include "base/cursor.h"
 #include "base/list.h"
@@ -95,6 +96,80 @@ buf_is_a_queue(void **state)
 	}
 	buf_release(&b);
 	assert_null(b.memory);
+}
+
+/* Read all of a chain where it lies; every piece but the last two is whole. */
+static void
+assert_chain_holds(const struct chain *c, uint8_t next)
+{
+	struct iovec piece[8];
+	size_t bytes, sum = 0;
+	unsigned count = chain_pieces(c, piece, 8, &bytes);
+
+	assert_in_range(count, 0, 7); /* so that nothing is left out */
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *at = piece[i].iov_base;
+
+		assert_int_not_equal(piece[i].iov_len, 0);
+		for (size_t k = 0; k < piece[i].iov_len; k++) {
+			assert_int_equal(at[k], next++);
+		}
+		sum += piece[i].iov_len;
+	}
+	assert_int_equal(sum, c->bytes);
+	assert_int_equal(bytes, c->bytes);
+}
+
+static void
+chain_is_a_queue(void **state)
+{
+	static uint8_t chunk[50000];
+	struct chain c = { 0 };
+	uint8_t next_in = 0, next_out = 0;
+	uint32_t random = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 600; round++) {
+		size_t n;
+
+		random = random * 1103515245 + 12345;
+		n = c.bytes > 40000 ? 0 : (random >> 8) % (round % 3 == 0 ? sizeof chunk : 100);
+		for (size_t i = 0; i < n; i++) {
+			chunk[i] = next_in++;
+		}
+		assert_int_equal(chain_append(&c, span_of(chunk, n)), 0);
+		assert_chain_holds(&c, next_out);
+		n = round % 7 == 0 ? c.bytes : (random >> 4) % (c.bytes + 1);
+		chain_consume(&c, n);
+		next_out = (uint8_t)(next_out + n);
+		assert_chain_holds(&c, next_out);
+		assert_true((c.bytes == 0) == (c.first == NULL));
+	}
+	chain_release(&c);
+	assert_null(c.first);
+}
+
+/* Bytes that are with the kernel may not move. */
+static void
+chain_appends_without_moving(void **state)
+{
+	static const uint8_t more[40000];
+	struct chain c = { 0 };
+	struct iovec before, after;
+	size_t bytes;
+
+	(void)state;
+	assert_int_equal(chain_append(&c, span_of("abc", 3)), 0);
+	assert_int_equal(chain_pieces(&c, &before, 1, &bytes), 1);
+	assert_int_equal(bytes, 3);
+	assert_int_equal(chain_append(&c, span_of(more, sizeof more)), 0);
+	assert_int_equal(chain_pieces(&c, &after, 1, &bytes), 1);
+	assert_ptr_equal(before.iov_base, after.iov_base);
+	assert_in_range(bytes, 4, c.bytes - 1); /* no more pieces than asked for */
+	chain_consume(&c, 3);
+	assert_int_equal(chain_pieces(&c, &after, 1, &bytes), 1);
+	assert_ptr_equal((uint8_t *)before.iov_base + 3, after.iov_base);
+	chain_release(&c);
 }
 
 static void
@@ -196,6 +271,8 @@ main(void)
 		cmocka_unit_test(varint_has_one_form),
 		cmocka_unit_test(writer_stops_at_its_end),
 		cmocka_unit_test(buf_is_a_queue),
+		cmocka_unit_test(chain_is_a_queue),
+		cmocka_unit_test(chain_appends_without_moving),
 		cmocka_unit_test(batch_joins_neighbours),
 		cmocka_unit_test(list_survives_removal),
 		cmocka_unit_test(utf8_is_strict),

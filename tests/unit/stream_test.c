@@ -169,7 +169,7 @@ echo_connected(struct pair *p)
 	assert_int_equal(stream_send(&p->s, &p->batch), 0);
 	p->inside = false;
 	assert_int_equal(stream_queued(&p->s), 0);
-	assert_null(p->s.queue.memory); /* an idle stream holds none */
+	assert_null(p->s.queue.first); /* an idle stream holds none */
 	batch_deinit(&p->batch);
 }
 
@@ -350,7 +350,7 @@ once_drained(void *owner)
 
 	p->drained++;
 	assert_int_equal(stream_send_span(&p->s, span_of(NULL, 0)), 0);
-	assert_null(p->s.queue.memory);
+	assert_null(p->s.queue.first);
 	stream_close_gently(&p->s, 30000);
 }
 
