@@ -91,6 +91,9 @@ session_lost(struct session *s)
 	struct metrics *m = &s->worker->metrics;
 	enum relay_phase phase;
 
+	if (session_taken_over(s)) {
+		return;
+	}
 	session_drop_upstream(s);
 	phase = relay_upstream_lost(s->relay, &out);
 	session_flush(s);

@@ -379,6 +379,22 @@ def test_the_newer_connection_stays(gateway):
             new.publish("Home", "x", 1)
 
 
+def test_the_older_connection_goes_at_once(gateway):
+    """Nobody waits for the broker to close it, and no will of it comes behind the newer one."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    old = gw.client(device, V5, will=wire.Will("Home", b"off", 1))
+    for _ in range(6):  # on the same worker and on another
+        new = gw.client(device, V5, will=wire.Will("Home", b"off", 1))
+        old.expect_closed(0x8e)
+        old = new
+    await_state(gw, device, "held")
+    metrics = gw.metrics()
+    assert metrics["sessions_taken_over"] == metrics["outage_ended"] == 6
+    assert metrics["sessions_held"] == metrics["sessions"] == 1
+    assert metrics["publish_stored"] == 0
+
+
 class Keeping(FakeBroker):
     """Acknowledges the first message of the gateway's own client when told, the second never."""
 
