@@ -271,7 +271,7 @@ deadline_passed(void *owner)
 		session_no_broker(s, s->waiting ?
 		                  "what it stored did not reach the broker within upstream.connect_timeout" :
 		                  "the broker sent no CONNACK within upstream.connect_timeout",
-		                  !s->waiting);
+		                  true);
 		break;
 	case SESSION_LIVE:
 	case SESSION_HELD:

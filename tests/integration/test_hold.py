@@ -141,9 +141,13 @@ def test_a_device_that_comes_meanwhile(gateway, version):
             watch.message(payload="5", retain=True)
 
 
-def test_persistent_sessions_are_refused(gateway):
+@pytest.mark.parametrize("stored", (False, True))
+def test_persistent_sessions_are_refused(gateway, stored):
     gw = gateway(start_broker=False)
     device = gw.enroll()
+    if stored:
+        with gw.client(device, V311) as c:
+            c.publish("Home", "1", 1)
     for version in (V311, V5):
         c = gw.dial(device, version)
         kw = {"clean": False, "client_id": "x"}
@@ -427,6 +431,43 @@ class Keeping(FakeBroker):
         for s in self.sockets:
             with contextlib.suppress(OSError):  # one that only asked whether we are here
                 s.shutdown(socket.SHUT_RDWR)
+
+
+def stored_and_gone(gw, device):
+    """What a device published while there was no broker is on its way to one."""
+    with gw.client(device, V5) as c:
+        c.publish("Home", "1", 1)
+    until(lambda: "held" not in state_of(gw, device), "the device to be gone")
+    broker = Keeping(gw.broker.socket)
+    until(lambda: broker.stored, "the message to be sent")
+    return broker
+
+
+def test_coming_while_the_store_is_emptied(gateway):
+    """A device that comes meanwhile gets what the broker grants, not what an outage leaves."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    broker = stored_and_gone(gw, device)
+    with gw.dial(device, V5) as c:
+        c.send(wire.connect(V5))
+        await_state(gw, device, "dial")
+        broker.go_on.set()
+        assert "maximum_qos" not in c.expect(wire.CONNACK, code=0).props
+        await_state(gw, device, "live")
+
+
+def test_coming_while_the_store_is_not_emptied(gateway):
+    """It does not wait for ever: it is let in as during an outage, one that may not is refused."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "100ms", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    stored_and_gone(gw, device)
+    with gw.client(device, V5) as c:
+        assert c.connack.props["maximum_qos"] == 1
+        c.publish("Home", "2", 1)
+    with gw.client(device, V5, code=0x88, props={"session_expiry": 60}) as c:
+        c.expect_closed()
 
 
 def test_lost_again_while_the_last_of_the_store_goes(gateway):
