@@ -201,6 +201,13 @@ def test_a_will_is_kept(gateway, lost):
         until(lambda: value() == [b"off" if lost else b"on"], "the value to be there")
 
 
+def test_a_will_that_is_not_kept_is_counted(gateway):
+    gw = gateway(conf={"maps": maps(store_messages=1)}, start_broker=False)
+    with gw.client(version=V311, will=wire.Will("Home", b"off", 1)) as c:
+        c.publish("Home", "on", 1)
+    until(lambda: gw.metrics()["store_refused"] == 1, "the loss to be counted")
+
+
 def test_a_will_is_not_the_last_word_on_a_device_that_is_back(gateway):
     """A board that restarted is here again long before its old connection is found dead."""
     gw = gateway(start_broker=False)
@@ -525,6 +532,21 @@ def test_gateway_stops_while_devices_are_held(gateway):
     with gw.broker.client("home/#") as watch:
         gw.start()
         watch.message(payload="1")
+        watch.message(payload="off")
+
+
+def test_told_to_stop_again_and_again(gateway):
+    """One signal is enough; more do not make it end before it is through."""
+    gw = gateway(start_broker=False)
+    with gw.client(version=V5, will=wire.Will("Home", b"off", 1)) as c:
+        gw.process.send(signal.SIGTERM)
+        c.expect(wire.DISCONNECT, code=0x8b)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            gw.process.send(signum)
+        gw.stop()
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
         watch.message(payload="off")
 
 
