@@ -176,7 +176,7 @@ acks_wait(struct relay *r, uint16_t packet_id, uint32_t tag)
  * behind it acknowledged, else it would come in the wrong order when the
  * device sends it again; which it does when it connects again. So a live
  * session ends here. A held one would only come back to the same full store:
- * it ends when the broker is back.
+ * it ends when the broker is back, or after a while.
  */
 static int
 refused(struct relay *r)

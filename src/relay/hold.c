@@ -399,6 +399,12 @@ relay_halfway(const struct relay *r)
 }
 
 bool
+relay_stuck(const struct relay *r)
+{
+	return r->stuck;
+}
+
+bool
 relay_settled(const struct relay *r)
 {
 	return r->down_1.count == 0;

@@ -195,6 +195,8 @@ bool relay_idle(const struct relay *relay);
 bool relay_halfway(const struct relay *relay);
 /* The device acknowledged all that the lost connection had brought. */
 bool relay_settled(const struct relay *relay);
+/* The store refused what has to be acknowledged: no more of that is taken. */
+bool relay_stuck(const struct relay *relay);
 /* Does the broker owe an answer? */
 bool relay_owed(const struct relay *relay);
 /*

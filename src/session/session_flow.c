@@ -477,7 +477,10 @@ session_pump(struct session *s, struct span fresh)
 	}
 	if (on != s->down.reading && stream_read(&s->down, on) != 0) {
 		session_finish(s, "the device's connection failed");
-	} else if (s->state == SESSION_RESTORING) {
+		return;
+	}
+	session_look_stuck(s);
+	if (s->state == SESSION_RESTORING) {
 		session_restore_next(s); /* perhaps that was the last it waited for */
 	}
 }

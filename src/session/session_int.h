@@ -70,6 +70,7 @@ struct session {
 	uint64_t due;           /* when the timer fires; UINT64_MAX: it does not run */
 	uint64_t retry_at;      /* HELD: when to try again; 0: when the broker is back */
 	uint64_t restore_by;    /* RESTORING: the deadline */
+	uint64_t give_up_at;    /* HELD, DRAINING: when one that is stuck is ended; 0: it is not */
 	uint64_t settle_by;     /* for the acknowledgement of what the lost connection brought */
 	uint8_t attempts;       /* to restore it, in vain */
 	bool waiting, owing, up_closing, held_counted, slot, last_wait, entered;
@@ -159,6 +160,8 @@ void session_restore_next(struct session *s);
 /* It failed: held again. */
 void session_unrestore(struct session *s);
 void session_restored(struct session *s);
+/* After what may have made it stuck. */
+void session_look_stuck(struct session *s);
 /* The timer of a connected session: what is due for the broker's sake. */
 void session_outage_tick(struct session *s);
 /* Bytes went up, or came down. */

@@ -446,6 +446,38 @@ check_retry(struct session *s)
 	}
 }
 
+/*
+ * The store may have room again, by an operator or since something expired,
+ * long before the broker is back; and a disk may fail once only. The device
+ * alone has what was refused: it has to connect to send it again.
+ */
+void
+session_look_stuck(struct session *s)
+{
+	uint64_t pause = s->device->conf->upstream.retry_max;
+
+	if ((s->state == SESSION_HELD || s->state == SESSION_DRAINING) && s->give_up_at == 0 &&
+	    relay_stuck(s->relay)) {
+		s->give_up_at = now_of(s) + pause + loop_jitter(pause);
+		session_due_by(s, s->give_up_at);
+	}
+}
+
+/* True: it was ended. */
+static bool
+gives_up(struct session *s)
+{
+	if (s->give_up_at == 0) {
+		return false;
+	}
+	if (now_of(s) < s->give_up_at) {
+		session_due_by(s, s->give_up_at);
+		return false;
+	}
+	session_end(s, MQTT_QUOTA_EXCEEDED, "has publishes that the store could not keep");
+	return true;
+}
+
 void
 session_outage_tick(struct session *s)
 {
@@ -455,7 +487,9 @@ session_outage_tick(struct session *s)
 		break;
 	case SESSION_HELD:
 	case SESSION_DRAINING:
-		check_retry(s);
+		if (!gives_up(s)) {
+			check_retry(s);
+		}
 		break;
 	case SESSION_RESTORING:
 		if (now_of(s) >= s->restore_by) {

@@ -521,6 +521,20 @@ def test_a_full_store(gateway):
     assert gw.metrics()["store_refused"] == 2
 
 
+def test_a_store_that_has_room_again(gateway):
+    """A device that was refused is not left alone with its message until the broker is back."""
+    gw = gateway(conf={"maps": maps(store_messages=1), "upstream": {"retry_max": "1s"}},
+                 start_broker=False)
+    device = gw.enroll()
+    with gw.client(device, V5) as c:
+        c.publish("Home", "1", 1)
+        c.send(wire.publish(V5, "Home", "2", 1, mid=2))
+        c.expect_closed(0x97)
+    gw.ctl("spool", "purge", device.name, "-y")
+    with gw.client(device, V5) as c:
+        c.publish("Home", "2", 1)
+
+
 def test_gateway_stops_while_devices_are_held(gateway):
     gw = gateway(start_broker=False)
     device = gw.enroll()
