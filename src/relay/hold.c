@@ -67,6 +67,9 @@ drop_streams(struct relay *r)
 		/* Half of it went: QoS 0 is lost, of QoS 1 the copy is completed. */
 		up->discard = true;
 		up->answer = (struct answer){ .type = 0 };
+		if (up->into == NULL) {
+			relay_count(r, METRIC_STORE_REFUSED);
+		}
 	}
 }
 

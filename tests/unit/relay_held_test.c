@@ -318,6 +318,34 @@ PLAYS(what_comes_back, returns)
 PLAYS(some_are_let_in, admissions)
 PLAYS(wills_are_kept, wills)
 
+/* Of QoS 1 there is a copy; what cannot be saved is counted. */
+static void
+half_of_one_without_a_copy_is_counted(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		int lost;
+	} half[] = { { "\x30\x0a\0\4same12", 10, 1 }, { "\x32\x0a\0\4same\0\1" "1", 11, 0 },
+		{ "\x30\x07\0\4same1", 9, 0 } };
+	const struct scene scene = { .name = "half", .hold = true };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(half); i++) {
+		struct talker t;
+
+		talk_start(&t, &scene);
+		talk_feed(&t, DEVICE, span_of("\x10\x0e\0\4MQTT\4\2\0\x3c\0\2c1", 16));
+		talk_do(&t, OPEN);
+		talk_feed(&t, BROKER, span_of("\x20\2\0\0", 4));
+		talk_feed(&t, DEVICE, span_of(half[i].bytes, half[i].len));
+		talk_do(&t, LOST);
+		assert_int_equal(relay_phase(t.relay), RELAY_HELD);
+		assert_int_equal(metric_read(&t.metrics, METRIC_STORE_REFUSED), half[i].lost);
+		talk_stop(&t);
+	}
+}
+
 int
 main(void)
 {
@@ -325,6 +353,7 @@ main(void)
 		cmocka_unit_test(some_are_held),   cmocka_unit_test(publishes_are_stored),
 		cmocka_unit_test(rules_store),     cmocka_unit_test(what_comes_back),
 		cmocka_unit_test(some_are_let_in), cmocka_unit_test(wills_are_kept),
+		cmocka_unit_test(half_of_one_without_a_copy_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
