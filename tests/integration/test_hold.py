@@ -495,6 +495,58 @@ def test_lost_again_while_the_last_of_the_store_goes(gateway):
         await_state(gw, device, "held")
 
 
+ENDINGS = {"revoke": 0x98, "disconnect": 0x98, "stop": 0x8b, "cut": None}
+
+
+def end(gw, device, c, how):
+    """End a connection in one of the ways from outside."""
+    if how == "cut":
+        c.cut()
+    elif how == "stop":
+        gw.stop()
+    else:
+        gw.ctl(how, device.name)
+
+
+@pytest.mark.parametrize("how", ("revoke", "disconnect", "stop"))
+def test_ended_while_it_waits_for_the_store(gateway, how):
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    stored_and_gone(gw, device)
+    with gw.dial(device, V5) as c:
+        c.send(wire.connect(V5))
+        await_state(gw, device, "dial")
+        end(gw, device, c, how)
+        c.expect(wire.CONNACK, code=0x88 if how == "stop" else 0x87)
+        c.expect_closed()
+
+
+@pytest.mark.parametrize("state,how", [("draining", how) for how in ENDINGS] +
+                         [("restoring", how) for how in ENDINGS if how != "cut"])
+def test_ended_on_its_way_back(gateway, state, how):
+    """Whatever ends a device between the broker's return and its own, the counts are right."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    c = gw.client(device, V5)
+    c.publish("Home", "1", 1)
+    broker = Keeping(gw.broker.socket)
+    until(lambda: broker.stored, "the first to be sent")
+    await_state(gw, device, "draining")
+    if state == "restoring":
+        c.publish("Home", "2", 1)
+        broker.go_on.set()
+        await_state(gw, device, state)
+    end(gw, device, c, how)
+    if how != "cut":
+        c.expect_closed(ENDINGS[how])
+    if how != "stop":
+        until(lambda: gw.metrics()["sessions"] == 0, "the session to end")
+        metrics = gw.metrics()
+        assert metrics["outage_ended"] == 1 and metrics["sessions_held"] == 0
+
+
 def test_revoked_while_held(gateway):
     gw = gateway(start_broker=False)
     device = gw.enroll()
