@@ -42,6 +42,7 @@ has_list_of(const struct tls_context *context, X509 *cert)
 /* What a verification goes by, and what it found. */
 struct verification {
 	const struct tls_context *context;
+	const struct pki_cert *leaf; /* NULL: it cannot be read */
 	enum tls_trust trust;
 	bool expired;    /* the leaf */
 	bool ignore_age; /* of leaf and lists */
@@ -69,8 +70,9 @@ judge(int good, X509_STORE_CTX *store)
 	}
 	switch (X509_STORE_CTX_get_error(store)) {
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		/* Not only by name: its own key must have signed it. */
-		if (leaf && cert != NULL && X509_self_signed(cert, 1) == 1) {
+		/* Not only by name: its own key must have signed it. Reading it has checked
+		 * that, within bounds: here it would be unbounded work for a stranger. */
+		if (leaf && v->leaf != NULL && v->leaf->self_signed) {
 			v->trust = TLS_TRUST_SELF_SIGNED;
 			return 1;
 		}
@@ -279,6 +281,7 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 	tls_note_certificate(tls, X509_STORE_CTX_get0_cert(store),
 	                     X509_STORE_CTX_get0_untrusted(store));
 	read = pki_cert_of(X509_STORE_CTX_get0_cert(store), tls->context->libctx, &tls->peer);
+	v.leaf = tls->peer;
 	error = verify(store, &v);
 	if (error == X509_V_OK) {
 		error = ask_register(tls, store, &v, read);
@@ -295,7 +298,7 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 bool
 tls_still_trusted(const struct tls *tls, const struct tls_context *now)
 {
-	struct verification v = { .context = now, .ignore_age = true };
+	struct verification v = { .context = now, .leaf = tls->peer, .ignore_age = true };
 	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
 	X509_STORE_CTX *store;
 	bool good;
