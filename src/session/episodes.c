@@ -365,12 +365,13 @@ episodes_random(struct episodes *all, const char *address, const uint8_t *random
 }
 
 unsigned
-episodes_takeover(struct episodes *all, const char *identity)
+episodes_takeover(struct episodes *all, const char *identity, const char *address,
+                  unsigned *addresses)
 {
 	int rc;
 
 	pthread_mutex_lock(&all->mutex);
-	rc = history_takeover(all->history, identity, time_now());
+	rc = history_takeover(all->history, identity, address, time_now(), addresses);
 	pthread_mutex_unlock(&all->mutex);
 	return rc > 0 ? (unsigned)rc : 0;
 }

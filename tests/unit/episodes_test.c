@@ -157,14 +157,17 @@ static void
 randoms_and_takeovers(void **state)
 {
 	uint8_t random[HELLO_RANDOM] = { 0, 0, 0, 0, 7 };
+	unsigned addresses;
 
 	(void)state;
 	assert_false(episodes_random(all, "192.0.2.1", random));
 	assert_false(episodes_random(all, "192.0.2.2", random));
 	assert_true(episodes_random(all, "192.0.2.1", random));
-	assert_int_equal(episodes_takeover(all, "pump"), 1);
-	assert_int_equal(episodes_takeover(all, "pump"), 2);
-	assert_int_equal(episodes_takeover(all, "mill"), 1);
+	assert_int_equal(episodes_takeover(all, "pump", "192.0.2.1", &addresses), 1);
+	assert_int_equal(episodes_takeover(all, "pump", "192.0.2.2", &addresses), 2);
+	assert_int_equal(addresses, 2);
+	assert_int_equal(episodes_takeover(all, "mill", "192.0.2.1", &addresses), 1);
+	assert_int_equal(addresses, 1);
 }
 
 int
