@@ -251,6 +251,8 @@ struct diagnose_verdict {
 
 /* The one most likely cause. */
 void diagnose(const struct diagnose_evidence *evidence, struct diagnose_verdict *verdict);
+/* Say it in the words of the register (admit_why), which know more of this one device. */
+void diagnose_refused(const struct diagnose_evidence *evidence, struct diagnose_verdict *verdict);
 /*
  * Something to warn of, whatever diagnose() said (CAUSE_NO_RANDOM,
  * CAUSE_V1_CERTIFICATE)? False: nothing, and *verdict is as it was.

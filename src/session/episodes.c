@@ -254,9 +254,7 @@ say_admission(const struct diagnose_evidence *evidence, struct diagnose_verdict 
 	              verdict->cause == CAUSE_SELF_SIGNED;
 
 	if (theirs && evidence->admit_why[0] != '\0') {
-		snprintf(verdict->sentence, sizeof verdict->sentence,
-		         "Device \"%s\" is refused: %s.", evidence->certificate.identity,
-		         evidence->admit_why);
+		diagnose_refused(evidence, verdict);
 	}
 }
 
