@@ -247,6 +247,12 @@ log_lines_cannot_be_forged(void **state)
 	assert_string_equal(line, "info session: hello device=\"a b\\x0a\\x22x\\x22 "
 	                          "level=error\" raw=\"\\xff\\x00\" n=-5");
 	assert_int_equal(log_format(line, 8, LOG_LEVEL_INFO, LOG_SESSION, "hello", fields), 7);
+	/* A control of two bytes; its neighbours are letters. */
+	fields[0] = log_str("device", "\xc2\x9b" "2J");
+	fields[1] = log_str("raw", "\xc2\xa0\xc3\x9f");
+	log_format(line, sizeof line, LOG_LEVEL_INFO, LOG_SESSION, "hello", fields);
+	assert_string_equal(line, "info session: hello device=\"\\xc2\\x9b2J\" raw=\xc2\xa0\xc3\x9f "
+	                          "n=-5");
 }
 
 static void
