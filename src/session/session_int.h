@@ -50,7 +50,6 @@ struct session {
 	struct device *device; /* what the certificate was last admitted as */
 	char *identity;        /* copy: outlives a device replaced by a resumption */
 	struct relay *relay;   /* from CONNECT on */
-	struct relay_settings settings;
 	struct newest_entry newest;
 	struct budget_key budget;
 	struct buf cipher; /* arrived, not yet taken by TLS */
