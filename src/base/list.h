@@ -14,8 +14,10 @@ struct list {
 	struct list *next;
 };
 
-#define list_entry(node, type, member) \
-	((type *)(void *)((char *)(node)-offsetof(type, member)))
+/* The struct whose member the pointer points at. */
+#define container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define list_entry(node, type, member) container_of(node, type, member)
 
 /* Safe against removal of the current entry, not of others. */
 #define list_each(node, after, head)                                 \

@@ -2,7 +2,7 @@
 /*
  * Certificates, requests and keys: reading them, and making them by the
  * profile that the Arduino stack needs. OpenSSL types stay inside pki/ and
- * tls/ (see pki_int.h). Functions that fail for a reason a person can mend
+ * tls/ (see pki_x509.h). Functions that fail for a reason a person can mend
  * fill `why` with a sentence. Any thread.
  */
 #ifndef GATEWAY_PKI_PKI_H

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * For pki/ and tls/: the same things with OpenSSL's types. What follows the
- * first section is for pki/ and its tests only.
- */
+/* What the files of this folder share, with OpenSSL's types. */
 #ifndef GATEWAY_PKI_PKI_INT_H
 #define GATEWAY_PKI_PKI_INT_H
 
@@ -10,15 +7,7 @@
 #include <openssl/x509.h>
 
 #include "base/buf.h"
-#include "pki/pki.h"
-
-/*
- * Read an X509 that stays the caller's. libctx: the worker's own library
- * context, for the hashes (NULL: the default one).
- */
-int pki_cert_of(const X509 *x509, OSSL_LIB_CTX *libctx, struct pki_cert **out) MUST_CHECK;
-
-/* ---- within pki/ ----------------------------------------------------------------- */
+#include "pki/pki_x509.h"
 
 #define PKI_FIELD_MAX 4096        /* bytes of one name that are kept */
 #define PKI_INPUT_MAX (64 * 1024) /* bytes of a certificate, request or key file */

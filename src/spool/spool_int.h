@@ -119,7 +119,6 @@ struct spool {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	pthread_t thread;
-	bool started;
 
 	/* under the lock */
 	struct queue queue;
@@ -167,6 +166,12 @@ struct spool {
 /* A message that led here has run. */
 void spool_let_go(struct spool *spool);
 
+/* ---- spool_writer.c ---- */
+void queue_init(struct queue *queue);
+void queue_move(struct list *to, struct list *from); /* all of it, in order */
+size_t queue_weight(const struct spool_put *put);    /* bytes of memory while it waits */
+int writer_start(struct spool *spool) MUST_CHECK;
+
 /* ---- spool_index.c ---- */
 struct device *index_find(struct spool *spool, struct span identity); /* under the lock */
 struct device *index_make(struct spool *spool, struct span identity); /* or NULL: no memory */
@@ -204,11 +209,27 @@ void disk_note(struct spool *spool, int error);
 /* ---- spool_write.c ---- */
 /* One transaction of all that waits; answers the puts. */
 void write_batch(struct spool *spool, struct spool_put *put, uint64_t limit, int64_t now);
-/* Take the message out of the counts. */
-void write_uncount(struct spool *spool, struct device *device, uint64_t sequence, uint64_t size);
+
+/* ---- spool_store.c: within a transaction; a failure is in spool->error ---- */
+/* Sets put->status: 0, or ERR_FULL when its bounds or limit (bytes of all) are met. */
+void store_message(struct spool *spool, struct spool_put *put, uint64_t limit);
+
+/* ---- spool_remove.c: within a transaction; a failure is in spool->error ---- */
+/* What was taken and is done with: it stays in spool->removing until that is committed. */
+void remove_finished(struct spool *spool);
+/* The oldest QoS 0 of that device that is not on its way. False: there is none. */
+bool remove_light(struct spool *spool, struct device *device);
+/* Looks at the disk only where the memory says that something has expired, as remove_due(). */
+void remove_expired(struct spool *spool, int64_t now);
+bool remove_due(const struct spool *spool, int64_t now);
+/* A part of the first purge that waits; true when it is through. */
+bool remove_purged(struct spool *spool, int64_t *removed);
+/* After the commit, or the failure: answers that purge when it is over. */
+void remove_purge_settle(struct spool *spool, int error, int64_t removed, bool through);
 
 /* ---- spool_take.c ---- */
 void take_answer(struct spool *spool, struct spool_take *take, int64_t now);
 void take_back(struct spool *spool, struct list *taken);
+void take_free(struct list *taken);
 
 #endif

@@ -213,8 +213,7 @@ fill(struct spool *spool, struct answer *a, unsigned room, int64_t now, struct l
 static void
 answered(struct loop_message *message)
 {
-	struct spool_take *take = (struct spool_take *)(void *)((char *)message -
-	                                                        offsetof(struct spool_take, posted));
+	struct spool_take *take = container_of(message, struct spool_take, posted);
 	struct spool *spool = take->spool;
 	struct spool_message *messages = take->message;
 	void *memory = take->memory;
@@ -251,13 +250,12 @@ post(struct spool_take *take, struct answer *a, int status)
 static void
 hand_over(struct spool *spool, const struct spool_take *take, struct list *taken)
 {
-	struct list *node;
 	bool stale;
 
 	pthread_mutex_lock(&spool->lock);
 	stale = take->epoch != spool->epoch;
-	while (!stale && (node = list_take(taken)) != NULL) {
-		list_append(&spool->taken, node);
+	if (!stale) {
+		queue_move(&spool->taken, taken);
 	}
 	index_settle(spool);
 	pthread_mutex_unlock(&spool->lock);
@@ -309,4 +307,14 @@ take_back(struct spool *spool, struct list *taken)
 	pthread_mutex_lock(&spool->lock);
 	index_settle(spool);
 	pthread_mutex_unlock(&spool->lock);
+}
+
+void
+take_free(struct list *taken)
+{
+	struct list *node;
+
+	while ((node = list_take(taken)) != NULL) {
+		free(list_entry(node, struct taken, node));
+	}
 }

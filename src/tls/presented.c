@@ -12,7 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "pki/pki_int.h"
+#include "pki/pki_x509.h"
 
 const struct tls_presented *
 tls_context_presented(const struct tls_context *context)

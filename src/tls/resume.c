@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/cursor.h"
-#include "pki/pki_int.h"
+#include "pki/pki_x509.h"
 
 /* ---- the check ------------------------------------------------------------------------- */
 

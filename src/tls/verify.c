@@ -13,7 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
-#include "pki/pki_int.h"
+#include "pki/pki_x509.h"
 
 int64_t
 tls_asn1_time(const ASN1_TIME *time)

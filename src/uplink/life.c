@@ -38,7 +38,7 @@ freeze(struct uplink *u)
 
 	if (!life->frozen) {
 		life->frozen = true;
-		uplink_trouble(u, "the broker takes connections and answers nothing");
+		trouble_note(u, "the broker takes connections and answers nothing");
 		broker_frozen(u->broker);
 		uplink_note(u);
 	}

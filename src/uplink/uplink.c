@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <arpa/inet.h>
+/* The life of the uplink: when it tries, what is sent next, how it says goodbye. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 
 #define FAREWELL_MS 2000
 #define STEADY_MS 10000 /* a connection that lasted so long was no failure */
-#define BRIEF_MOST 3    /* shorter ones in a row: somebody else has our name */
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
@@ -23,91 +22,6 @@ library_init(void)
 	mosquitto_lib_init();
 }
 
-/* ---- settings ------------------------------------------------------------------ */
-
-static void
-settings_free(struct uplink_settings *s)
-{
-	free((char *)(uintptr_t)s->path);
-	free((char *)(uintptr_t)s->address);
-	free((char *)(uintptr_t)s->client_id);
-	free((char *)(uintptr_t)s->username);
-	free((char *)(uintptr_t)s->password);
-	free((char *)(uintptr_t)s->status_topic);
-	free((char *)(uintptr_t)s->presence_topic);
-	*s = (struct uplink_settings){ .path = NULL };
-}
-
-/* False: no memory. */
-static bool
-copy_text(const char **text)
-{
-	if (*text != NULL) {
-		*text = strdup(*text);
-		return *text != NULL;
-	}
-	return true;
-}
-
-/* A name would be looked up, and the loop would wait for it. */
-static bool
-is_literal(const char *address)
-{
-	uint8_t bytes[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, address, bytes) == 1 || inet_pton(AF_INET6, address, bytes) == 1;
-}
-
-static int
-settings_copy(struct uplink_settings *to, const struct uplink_settings *from)
-{
-	struct uplink_settings copy = *from;
-	const char **text[] = { &copy.path, &copy.address, &copy.client_id, &copy.username,
-		&copy.password, &copy.status_topic, &copy.presence_topic };
-	bool good = true;
-
-	if (from->client_id == NULL ||
-	    (from->path == NULL && (from->address == NULL || !is_literal(from->address)))) {
-		return -EINVAL;
-	}
-	for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
-		if (!copy_text(text[i])) {
-			good = false;
-		}
-	}
-	if (!good) {
-		settings_free(&copy);
-		return -ENOMEM;
-	}
-	copy.inflight = copy.inflight > 0 ? copy.inflight : 1;
-	*to = copy;
-	return 0;
-}
-
-static bool
-same(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool
-same_place(const struct uplink_settings *a, const struct uplink_settings *b)
-{
-	return same(a->path, b->path) && same(a->address, b->address) && a->port == b->port;
-}
-
-/* Nothing that the session with the broker was made with has changed. */
-static bool
-same_session(const struct uplink_settings *a, const struct uplink_settings *b)
-{
-	return same_place(a, b) && same(a->client_id, b->client_id) &&
-	       same(a->username, b->username) && same(a->password, b->password) &&
-	       same(a->status_topic, b->status_topic) &&
-	       same(a->presence_topic, b->presence_topic) && a->inflight == b->inflight;
-}
-
-/* ---- telling ------------------------------------------------------------------- */
-
 void
 uplink_note(struct uplink *u)
 {
@@ -116,70 +30,6 @@ uplink_note(struct uplink *u)
 	if (connected != u->info.connected) {
 		u->info.connected = connected;
 		u->info.since = clock_wall();
-	}
-}
-
-static bool
-is_said(const struct uplink *u, const char *text, const char *remedy)
-{
-	for (unsigned i = 0; i < u->troubles; i++) {
-		if (same(u->said[i].text, text) && same(u->said[i].remedy, remedy)) {
-			return true;
-		}
-	}
-	return u->troubles == TROUBLES;
-}
-
-/*
- * The same trouble is logged once until it is over, which is when a connection
- * has lasted: a broker that comes and goes must not fill the log.
- */
-static void
-trouble(struct uplink *u, const char *text, const char *remedy)
-{
-	bool said = is_said(u, text, remedy);
-
-	u->info.last_error = text;
-	if (said && !u->up_said) {
-		return;
-	}
-	if (!said) {
-		u->said[u->troubles++] = (struct trouble){ text, remedy };
-	}
-	u->up_said = false;
-	log_warning(LOG_UPSTREAM, "the gateway's own session with the broker is away",
-	            log_str("reason", text), log_str("remedy", remedy));
-}
-
-static void
-tell_up(struct uplink *u)
-{
-	u->up_said = true;
-	log_notice(LOG_UPSTREAM, "the gateway's own session with the broker is up",
-	           log_str("client_id", u->settings.client_id));
-}
-
-void
-uplink_trouble(struct uplink *u, const char *text)
-{
-	trouble(u, text, "none needed: it is tried again");
-}
-
-static const char *
-end_text(const struct session_link *l)
-{
-	if (l->reason != 0) {
-		return mqtt_reason_text((uint8_t)l->reason);
-	}
-	switch (l->error) {
-	case MOSQ_ERR_SUCCESS:
-	case MOSQ_ERR_CONN_LOST:
-	case MOSQ_ERR_NO_CONN:
-		return "the broker closed the connection";
-	case MOSQ_ERR_ERRNO:
-		return l->system != 0 ? err_text(-l->system) : "the broker cannot be reached";
-	default:
-		return mosquitto_strerror(l->error);
 	}
 }
 
@@ -228,7 +78,7 @@ try_now(void *owner)
 	u->state = UPLINK_TRYING;
 	rc = session_dial(u);
 	if (rc < 0) {
-		uplink_trouble(u, err_text(rc));
+		trouble_note(u, err_text(rc));
 		try_later(u);
 	}
 }
@@ -268,7 +118,7 @@ steady(struct uplink *u)
 	u->info.brief = 0;
 	u->troubles = 0;
 	if (!u->up_said) {
-		tell_up(u);
+		trouble_up(u);
 	}
 }
 
@@ -293,7 +143,7 @@ uplink_connected(struct uplink *u)
 	broker_alive(u->broker);
 	uplink_note(u);
 	if (u->info.brief == 0) {
-		tell_up(u); /* else when it has lasted */
+		trouble_up(u); /* else when it has lasted */
 	}
 	u->status = (struct status){ .due = true, .online = true };
 	u->sys_asked = false;
@@ -387,7 +237,7 @@ begin_farewell(struct uplink *u)
 static void
 adopt(struct uplink *u, struct uplink_settings *settings)
 {
-	bool moved = !same_place(&u->settings, settings);
+	bool moved = !settings_same_place(&u->settings, settings);
 
 	settings_free(&u->settings);
 	u->settings = *settings;
@@ -412,23 +262,6 @@ finish_close(struct uplink *u)
 	loop_timer_close(&u->unread, uplink_handle_gone);
 	loop_timer_close(&u->drain.pause, uplink_handle_gone);
 	uplink_handle_gone(u);
-}
-
-/* Why it ended, and what to do. */
-static void
-tell_end(struct uplink *u, const struct session_link *link)
-{
-	if (link->reason == MQTT_NOT_AUTHORIZED || link->reason == MQTT_BAD_USER_NAME_OR_PASSWORD) {
-		trouble(u, end_text(link),
-		        "let the user of uplink.username in, with upstream.password if there is "
-		        "one, and let it write to uplink.status_topic, since that is its will");
-	} else if (link->reason == MQTT_SESSION_TAKEN_OVER || u->info.brief >= BRIEF_MOST) {
-		trouble(u, end_text(link),
-		        "is another gateway running with the same uplink.client_id? give each its "
-		        "own gateway.name; else look into the broker's log");
-	} else {
-		uplink_trouble(u, end_text(link));
-	}
 }
 
 /* The connection is torn down; link is as good as gone. */
@@ -464,7 +297,7 @@ uplink_ended(struct uplink *u, const struct session_link *link)
 	} else if (link->connected) {
 		u->info.brief++;
 	}
-	tell_end(u, link);
+	trouble_end(u, link);
 	try_later(u);
 }
 
@@ -538,7 +371,7 @@ uplink_configure(struct uplink *u, const struct uplink_settings *settings)
 		u->next = copy;
 		return 0;
 	}
-	if (same_session(&u->settings, &copy)) {
+	if (settings_same_session(&u->settings, &copy)) {
 		adopt(u, &copy);
 		return 0;
 	}

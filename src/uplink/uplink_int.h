@@ -3,12 +3,14 @@
  * What the files of this folder share. All on the control thread but the
  * fields of struct presence that its lock guards.
  *
- *   uplink.c    life: new, configure, farewell, close
+ *   uplink.c    life: new, configure, farewell, close; the gateway's own status
+ *   settings.c  a copy of the settings, and what a change is about
+ *   trouble.c   why the session is away, said once
  *   session.c   one connection: libmosquitto under the external loop
  *   guard.c     what the broker says, before the library believes it
  *   sent.c      publishes that the broker owes an acknowledgement for
  *   life.c      signs of life: is the broker frozen?
- *   presence.c  who is here, and the gateway's own status
+ *   presence.c  who is here
  *   sweep.c     retained "online" of devices that are not here
  *   drain.c     the spool's messages on their way out
  *   refusal.c   those that the broker does not take, told once
@@ -271,10 +273,26 @@ void uplink_second(struct uplink *uplink); /* is over */
 /* Is there a session that answers? Notes when that changes. */
 void uplink_note(struct uplink *uplink);
 void uplink_ended(struct uplink *uplink, const struct session_link *link);
-void uplink_trouble(struct uplink *uplink, const char *text);
 /* Send what is due and has room. Not from a callback of the library. */
 void uplink_pump(struct uplink *uplink);
 void uplink_handle_gone(void *owner);
+
+/* settings.c */
+/* -EINVAL: no client identifier, or no address that needs no look-up. */
+int settings_copy(struct uplink_settings *to, const struct uplink_settings *from) MUST_CHECK;
+void settings_free(struct uplink_settings *settings); /* what it points to; empty afterwards */
+/* The same broker? */
+bool settings_same_place(const struct uplink_settings *a, const struct uplink_settings *b);
+/* Has nothing changed that the session with the broker was made with? */
+bool settings_same_session(const struct uplink_settings *a, const struct uplink_settings *b);
+
+/* trouble.c */
+/* text is static, or lives as long as the process. */
+void trouble_note(struct uplink *uplink, const char *text);
+/* Of a connection that has ended. */
+void trouble_end(struct uplink *uplink, const struct session_link *link);
+/* There is a session. */
+void trouble_up(struct uplink *uplink);
 
 /* sent.c */
 unsigned sent_room(const struct uplink *uplink);
