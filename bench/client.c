@@ -362,13 +362,13 @@ client_stop(struct client *client)
 
 /* dev-0.crt with dev-0.key, dev-1.crt with ... in the folder, as far as they go. */
 static SSL_CTX *
-context_of(OSSL_LIB_CTX *library, const char *folder, unsigned number, bool tls12)
+context_of(OSSL_LIB_CTX *library, unsigned number, const struct options *o)
 {
 	char certificate[512], key[512];
 	SSL_CTX *context;
 
-	snprintf(certificate, sizeof certificate, "%s/dev-%u.crt", folder, number);
-	snprintf(key, sizeof key, "%s/dev-%u.key", folder, number);
+	snprintf(certificate, sizeof certificate, "%s/dev-%u.crt", o->certificates, number);
+	snprintf(key, sizeof key, "%s/dev-%u.key", o->certificates, number);
 	if (access(certificate, R_OK) != 0) {
 		return NULL;
 	}
@@ -378,7 +378,8 @@ context_of(OSSL_LIB_CTX *library, const char *folder, unsigned number, bool tls1
 		die("%s and .key cannot be used", certificate);
 	}
 	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
-	SSL_CTX_set_max_proto_version(context, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_max_proto_version(context, o->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_options(context, o->no_tickets ? SSL_OP_NO_TICKET : 0);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -389,15 +390,14 @@ context_of(OSSL_LIB_CTX *library, const char *folder, unsigned number, bool tls1
 }
 
 void
-fleet_init(struct fleet *fleet, const char *host, uint16_t port, const char *certificates,
-           bool tls12, unsigned count)
+fleet_init(struct fleet *fleet, const struct options *o, unsigned count)
 {
 	OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
 	SSL_CTX *context;
 
-	*fleet = (struct fleet){ .host = host, .port = port, .count = count };
+	*fleet = (struct fleet){ .host = o->host, .port = o->port, .count = count };
 	while (library != NULL &&
-	       (context = context_of(library, certificates, fleet->contexts, tls12)) != NULL) {
+	       (context = context_of(library, fleet->contexts, o)) != NULL) {
 		fleet->context = realloc(fleet->context,
 		                         (fleet->contexts + 1) * sizeof *fleet->context);
 		if (fleet->context == NULL) {
@@ -406,7 +406,7 @@ fleet_init(struct fleet *fleet, const char *host, uint16_t port, const char *cer
 		fleet->context[fleet->contexts++] = context;
 	}
 	if (fleet->contexts == 0) {
-		die("%s holds no dev-0.crt", certificates);
+		die("%s holds no dev-0.crt", o->certificates);
 	}
 	fleet->poll = epoll_create1(EPOLL_CLOEXEC);
 	fleet->client = calloc(count, sizeof *fleet->client);

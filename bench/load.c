@@ -31,6 +31,7 @@ usage(FILE *to)
 	      "  --quiet N              clients that ping (20)\n"
 	      "  --seconds N            give up after (120)\n"
 	      "  --tls12                TLS 1.2 instead of 1.3\n"
+	      "  --no-tickets           resume by session identifier, with --tls12\n"
 	      "\n"
 	      "One line of JSON per result goes to standard output.\n",
 	      to);
@@ -76,6 +77,7 @@ static const struct option names[] = {
 	{ "quiet", required_argument, NULL, 'q' },
 	{ "seconds", required_argument, NULL, 't' },
 	{ "tls12", no_argument, NULL, '2' },
+	{ "no-tickets", no_argument, NULL, 'i' },
 	{ "help", no_argument, NULL, 'H' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -97,6 +99,7 @@ set(struct options *o, int option, char *value, const char *name)
 	case 'q': o->quiet = number(name, value, 10000); break;
 	case 't': o->seconds = number(name, value, 3600); break;
 	case '2': o->tls12 = true; break;
+	case 'i': o->no_tickets = true; break;
 	default:
 		usage(option == 'H' ? stdout : stderr);
 		exit(option == 'H' ? 0 : 2);

@@ -104,8 +104,9 @@ struct fleet {
 	uint64_t deadline; /* now_ns() when patience ends */
 };
 
-void fleet_init(struct fleet *fleet, const char *host, uint16_t port, const char *certificates,
-                bool tls12, unsigned count);
+struct options;
+
+void fleet_init(struct fleet *fleet, const struct options *o, unsigned count);
 void fleet_free(struct fleet *fleet);
 /* Wait up to `ms` and serve what is ready. Dies when the deadline is over. */
 void fleet_turn(struct fleet *fleet, int ms);
@@ -130,7 +131,7 @@ size_t client_subscribe(const struct client *client, uint8_t *to);
 struct options {
 	const char *mode, *host, *certificates;
 	uint16_t port;
-	bool tls12;
+	bool tls12, no_tickets;
 	unsigned count, flight, messages, payload, window, seconds, quiet;
 	struct server server[SERVERS_MAX];
 	unsigned servers;

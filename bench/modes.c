@@ -62,7 +62,7 @@ look(const struct options *o, struct server *server)
 static void
 open_fleet(struct fleet *fleet, const struct options *o, unsigned count)
 {
-	fleet_init(fleet, o->host, o->port, o->certificates, o->tls12, count);
+	fleet_init(fleet, o, count);
 	fleet->deadline = now_ns() + o->seconds * SECOND;
 }
 

@@ -43,6 +43,8 @@ struct pki_cert {
 int pki_cert_read(struct span der, struct pki_cert **out) MUST_CHECK;
 /* The first certificate of a PEM (or the one of a DER) file. */
 int pki_cert_read_file(const char *file, struct pki_cert **out, char *why) MUST_CHECK;
+/* One of the above, again. NULL: no memory. */
+struct pki_cert *pki_cert_copy(const struct pki_cert *cert);
 void pki_cert_free(struct pki_cert *cert);
 
 /*

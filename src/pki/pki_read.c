@@ -416,11 +416,23 @@ collect(struct collector *c, const X509 *x509)
 	return rc != 0 ? rc : add_hashes(c, x509);
 }
 
+#define TEXTS 8
+
+static void
+texts_of(struct pki_cert *cert, struct span *all[static TEXTS])
+{
+	struct span *texts[] = { &cert->subject, &cert->issuer,    &cert->cn,     &cert->san_dns,
+				 &cert->san_uri, &cert->issuer_cn, &cert->serial, &cert->key_type };
+
+	_Static_assert(sizeof texts / sizeof texts[0] == TEXTS, "all of them");
+	memcpy(all, texts, sizeof texts);
+}
+
 /* Certificate and its texts in one allocation; offsets become pointers. */
 static struct pki_cert *
 pack(const struct collector *c)
 {
-	struct span text = buf_span(&c->text);
+	struct span text = buf_span(&c->text), *all[TEXTS];
 	struct pki_cert *cert = malloc(sizeof *cert + text.len + 1);
 	uint8_t *base = (uint8_t *)(cert + 1);
 
@@ -430,15 +442,40 @@ pack(const struct collector *c)
 	*cert = c->cert;
 	memcpy(base, text.ptr, text.len);
 	base[text.len] = '\0';
-
-	struct span *all[] = { &cert->subject, &cert->issuer,    &cert->cn,     &cert->san_dns,
-			       &cert->san_uri, &cert->issuer_cn, &cert->serial, &cert->key_type };
-
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+	texts_of(cert, all);
+	for (size_t i = 0; i < TEXTS; i++) {
 		/* No text at all is the empty text at the very end. */
 		all[i]->ptr = base + (all[i]->len > 0 ? (size_t)(uintptr_t)all[i]->ptr : text.len);
 	}
 	return cert;
+}
+
+struct pki_cert *
+pki_cert_copy(const struct pki_cert *cert)
+{
+	const uint8_t *from = (const uint8_t *)(cert + 1);
+	struct pki_cert facts = *cert, *copy;
+	struct span *all[TEXTS];
+	size_t len = 0;
+
+	texts_of(&facts, all);
+	for (size_t i = 0; i < TEXTS; i++) {
+		/* Behind each is a NUL. */
+		size_t end = (size_t)(all[i]->ptr - from) + all[i]->len + 1;
+
+		len = end > len ? end : len;
+	}
+	copy = malloc(sizeof *copy + len);
+	if (copy == NULL) {
+		return NULL;
+	}
+	memcpy(copy, cert, sizeof *copy);
+	memcpy(copy + 1, from, len);
+	texts_of(copy, all);
+	for (size_t i = 0; i < TEXTS; i++) {
+		all[i]->ptr = (const uint8_t *)(copy + 1) + (all[i]->ptr - from);
+	}
+	return copy;
 }
 
 int

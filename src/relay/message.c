@@ -13,14 +13,17 @@
 
 /* What the store takes apart from the properties, or what ends with the connection. */
 static size_t
-store_edits(struct mqtt_edit *all, const struct mqtt_edit *edit, size_t edits)
+store_edits(struct mqtt_edit *all, const struct mqtt_publish *p, const struct mqtt_edit *edit,
+            size_t edits)
 {
 	static const enum mqtt_property gone[] = { MQTT_PROP_TOPIC_ALIAS,
 		MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, MQTT_PROP_WILL_DELAY_INTERVAL };
 	size_t n = 0;
 
 	for (unsigned i = 0; i < sizeof gone / sizeof gone[0]; i++) {
-		all[n++] = (struct mqtt_edit){ .id = gone[i], .what = MQTT_EDIT_REMOVE };
+		if (mqtt_props_has(&p->props, gone[i])) {
+			all[n++] = (struct mqtt_edit){ .id = gone[i], .what = MQTT_EDIT_REMOVE };
+		}
 	}
 	if (edits > 0) {
 		all[n++] = edit[0];
@@ -33,7 +36,7 @@ properties_size(const struct mqtt_publish *p, const struct mqtt_edit *edit, size
 {
 	struct mqtt_edit all[EDITS_MAX];
 
-	return mqtt_props_edited_size(&p->props, all, store_edits(all, edit, edits));
+	return mqtt_props_edited_size(&p->props, all, store_edits(all, p, edit, edits));
 }
 
 size_t
@@ -65,7 +68,7 @@ message_new(const struct mqtt_publish *p, enum mqtt_version version, struct span
 	w = writer_of(m->bytes, topic.len + properties);
 	write_bytes(&w, topic);
 	if (properties > 0) {
-		mqtt_props_write(&w, &p->props, all, store_edits(all, edit, edits));
+		mqtt_props_write(&w, &p->props, all, store_edits(all, p, edit, edits));
 		/* Only the list itself is wanted, without its length. */
 		at = reader_of(span_of(m->bytes + topic.len, properties));
 		m->properties = read_varint(&at);

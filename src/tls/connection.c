@@ -144,6 +144,7 @@ tls_free(struct tls *tls)
 	tls_context_unref(tls->context);
 	pki_cert_free(tls->peer);
 	pki_cert_free(tls->offered);
+	buf_release(&tls->der);
 	free(tls->server_name);
 	tls_free_evidence(tls);
 	free(tls);
@@ -200,10 +201,13 @@ opened(struct tls *tls)
 		tls->peer = tls->offered;
 	} else {
 		pki_cert_free(tls->offered);
+		buf_release(&tls->der);
 	}
 	tls->offered = NULL;
-	if (tls->evidence->cert_length == 0) {
-		/* Of a session that resumed: its certificate came earlier. */
+	/* Of a session that resumed: its certificate came earlier. */
+	if (buf_len(&tls->der) > 0) {
+		tls->evidence->cert_length = (unsigned)buf_len(&tls->der);
+	} else if (tls->evidence->cert_length == 0) {
 		tls_note_certificate(tls, SSL_get0_peer_certificate(tls->ssl), NULL);
 	}
 }

@@ -54,25 +54,113 @@ still_good(struct tls *tls, const struct pki_cert *cert, const struct tls_stamp 
 	return tls->failure.admit == TLS_ADMIT_YES;
 }
 
+/*
+ * The certificate is the peer's, with which the session was made: what it says
+ * (taken over), and itself, unless OpenSSL has it in the session.
+ */
 static bool
-may_resume(struct tls *tls, SSL_SESSION *session)
+may_resume(struct tls *tls, SSL_SESSION *session, struct pki_cert *cert, struct span der)
 {
-	X509 *x509 = SSL_SESSION_get0_peer(session);
-	struct pki_cert *cert;
 	struct tls_stamp stamp;
 
-	if (x509 == NULL || !read_stamp(session, &stamp) ||
-	    !same_listener(tls->context, session) ||
-	    pki_cert_of(x509, tls->context->libctx, &cert) != 0) {
-		return false;
-	}
-	if (!still_good(tls, cert, &stamp)) {
+	buf_release(&tls->der);
+	if (!read_stamp(session, &stamp) || !same_listener(tls->context, session) ||
+	    !still_good(tls, cert, &stamp) || buf_append(&tls->der, der) != 0) {
 		pki_cert_free(cert);
 		return false;
 	}
+	buf_fit(&tls->der); /* for as long as the connection */
 	pki_cert_free(tls->offered);
 	tls->offered = cert;
 	tls->stamp = stamp;
+	return true;
+}
+
+/* ---- a session and its certificate ----------------------------------------------------- */
+
+#define DER_SEQUENCE 0x30
+#define DER_PEER 0xa3 /* [3] in OpenSSL's form of a session: the peer's certificate */
+
+/* The next element: all of it, and what is in it. Its tag; 0: there is none. */
+static uint8_t
+read_element(struct reader *r, struct span *whole, struct span *content)
+{
+	const uint8_t *start = r->at;
+	uint8_t tag = read_u8(r);
+	size_t len = read_u8(r);
+
+	if (len > 0x82) {
+		r->bad = true; /* longer than any that is kept */
+	} else if (len >= 0x80) {
+		len = len == 0x82 ? read_u16(r) : read_u8(r);
+	}
+	*content = read_bytes(r, len);
+	*whole = span_of(start, r->bad ? 0 : (size_t)(r->at - start));
+	return r->bad ? 0 : tag;
+}
+
+static void
+write_head(struct writer *w, uint8_t tag, size_t len)
+{
+	write_u8(w, tag);
+	if (len >= 0x100) {
+		write_u8(w, 0x82);
+		write_u16(w, (uint16_t)len);
+	} else {
+		if (len >= 0x80) {
+			write_u8(w, 0x81);
+		}
+		write_u8(w, (uint8_t)len);
+	}
+}
+
+/* Write a serialised session without its certificate; *cert: that. */
+static bool
+take_out(struct span der, struct writer *w, struct span *cert)
+{
+	struct reader outer = reader_of(der), inner;
+	struct span whole, content, before, after;
+	uint8_t tag = read_element(&outer, &whole, &content);
+
+	if (tag != DER_SEQUENCE) {
+		return false;
+	}
+	inner = reader_of(content);
+	do {
+		tag = read_element(&inner, &whole, cert);
+	} while (tag != DER_PEER && tag != 0);
+	if (tag == 0) {
+		return false;
+	}
+	before = span_of(content.ptr, (size_t)(whole.ptr - content.ptr));
+	after = read_rest(&inner);
+	write_head(w, DER_SEQUENCE, before.len + after.len);
+	write_bytes(w, before);
+	write_bytes(w, after);
+	return !w->bad;
+}
+
+/* In the context's scratch, which the caller wipes. False: it cannot be kept. */
+static bool
+serialise(const struct tls *tls, SSL_SESSION *session, struct tls_kept *kept)
+{
+	uint8_t *scratch = tls->context->scratch, *at = scratch;
+	struct writer w = writer_of(scratch + TLS_SESSION_MAX, TLS_SESSION_MAX);
+	int len = i2d_SSL_SESSION(session, NULL);
+
+	_Static_assert(2 * TLS_SESSION_MAX <= TLS_RECORD_MAX, "both fit into the scratch");
+	if (len <= 0 || len > TLS_SESSION_MAX || i2d_SSL_SESSION(session, &at) != len) {
+		return false;
+	}
+	kept->session = span_of(scratch, (size_t)len);
+	kept->der = buf_span(&tls->der);
+	if (SSL_SESSION_get0_peer(session) == NULL) {
+		return kept->der.len > 0; /* it came out of the store */
+	}
+	if (!take_out(kept->session, &w, &kept->der)) {
+		return false;
+	}
+	kept->session = writer_span(&w);
 	return true;
 }
 
@@ -106,27 +194,35 @@ session_made(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = tls_of(ssl);
 	/* TLS 1.3 names a new session before a resumption is complete. */
-	const struct pki_cert *cert = SSL_session_reused(ssl) ? tls->offered : tls->peer;
-	uint8_t *scratch = tls->context->scratch, *at = scratch;
+	struct tls_kept kept = { .cert = SSL_session_reused(ssl) ? tls->offered : tls->peer };
 	unsigned id_len;
 	const uint8_t *id = SSL_SESSION_get_id(session, &id_len);
-	int len;
 
-	if (cert == NULL ||
+	if (kept.cert == NULL ||
 	    SSL_SESSION_set1_ticket_appdata(session, &tls->stamp, sizeof tls->stamp) != 1) {
 		return 0;
 	}
-	len = i2d_SSL_SESSION(session, NULL);
-	if (len <= 0 || len > TLS_SESSION_MAX) {
-		return 0;
+	if (serialise(tls, session, &kept)) {
+		tls_shared_put(tls->context->shared, span_of(id, id_len), &kept, &tls->stamp);
 	}
-	len = i2d_SSL_SESSION(session, &at);
-	if (len > 0) {
-		tls_shared_put(tls->context->shared, span_of(id, id_len),
-		               span_of(scratch, (size_t)len), cert->fingerprint, &tls->stamp);
-		OPENSSL_cleanse(scratch, (size_t)len);
-	}
+	OPENSSL_cleanse(tls->context->scratch, (size_t)2 * TLS_SESSION_MAX);
 	return 0; /* no reference is kept */
+}
+
+/* Out of the store. NULL: it may not resume. Takes the certificate. */
+static SSL_SESSION *
+revive(struct tls *tls, const struct tls_kept *kept)
+{
+	const uint8_t *at = kept->session.ptr;
+	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)kept->session.len);
+
+	if (session == NULL) {
+		pki_cert_free(kept->cert);
+	} else if (!may_resume(tls, session, kept->cert, kept->der)) {
+		SSL_SESSION_free(session);
+		session = NULL;
+	}
+	return session;
 }
 
 static SSL_SESSION *
@@ -134,18 +230,13 @@ session_wanted(SSL *ssl, const uint8_t *id, int id_len, int *copy)
 {
 	struct tls *tls = tls_of(ssl);
 	uint8_t bytes[TLS_SESSION_MAX];
-	const uint8_t *at = bytes;
-	size_t len = tls_shared_get(tls->context->shared, span_of(id, (size_t)id_len), bytes);
+	struct tls_kept kept;
 	SSL_SESSION *session = NULL;
 
 	*copy = 0; /* the reference goes to OpenSSL */
-	if (len > 0) {
-		session = d2i_SSL_SESSION(NULL, &at, (long)len);
-		OPENSSL_cleanse(bytes, len);
-	}
-	if (session != NULL && !may_resume(tls, session)) {
-		SSL_SESSION_free(session);
-		session = NULL;
+	if (tls_shared_get(tls->context->shared, span_of(id, (size_t)id_len), bytes, &kept)) {
+		session = revive(tls, &kept);
+		OPENSSL_cleanse(bytes, kept.session.len);
 	}
 	if (session != NULL && SSL_version(ssl) >= TLS1_3_VERSION) {
 		/* To be used once (RFC 8446 C.4): another one follows. */
@@ -228,6 +319,17 @@ ticket_made(SSL *ssl, void *arg)
 	                                       sizeof tls->stamp);
 }
 
+/* OpenSSL made the ticket and reads it: the certificate is in it. */
+static bool
+ticket_good(struct tls *tls, SSL_SESSION *session)
+{
+	X509 *x509 = SSL_SESSION_get0_peer(session);
+	struct pki_cert *cert;
+
+	return x509 != NULL && pki_cert_of(x509, tls->context->libctx, &cert) == 0 &&
+	       may_resume(tls, session, cert, span_of(NULL, 0));
+}
+
 static SSL_TICKET_RETURN
 ticket_opened(SSL *ssl, SSL_SESSION *session, const uint8_t *name, size_t name_len,
               SSL_TICKET_STATUS status, void *arg)
@@ -236,7 +338,7 @@ ticket_opened(SSL *ssl, SSL_SESSION *session, const uint8_t *name, size_t name_l
 	(void)name_len;
 	(void)arg;
 	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
-	    !may_resume(tls_of(ssl), session)) {
+	    !ticket_good(tls_of(ssl), session)) {
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	}
 	return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW :

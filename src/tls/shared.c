@@ -29,12 +29,12 @@
 
 struct session {
 	struct list by_age, by_id, by_key;
-	char fingerprint[PKI_FINGERPRINT_SIZE];
+	struct pki_cert *cert;
 	uint8_t id[SSL_MAX_SSL_SESSION_ID_LENGTH];
 	unsigned id_len;
 	struct tls_stamp stamp;
-	size_t len;
-	uint8_t bytes[];
+	size_t len, der_len;
+	uint8_t bytes[]; /* the session, then the certificate */
 };
 
 struct voided {
@@ -123,6 +123,7 @@ session_free(struct tls_shared *shared, struct session *session)
 	list_remove(&session->by_key);
 	shared->count--;
 	OPENSSL_cleanse(session->bytes, session->len);
+	pki_cert_free(session->cert);
 	free(session);
 }
 
@@ -181,7 +182,7 @@ trim_key(struct tls_shared *shared, const char *fingerprint, unsigned keep)
 		struct session *session = list_entry(node, struct session, by_key);
 
 		node = node->prev;
-		if (strcmp(session->fingerprint, fingerprint) == 0 && ++seen > keep) {
+		if (strcmp(session->cert->fingerprint, fingerprint) == 0 && ++seen > keep) {
 			session_free(shared, session);
 		}
 	}
@@ -205,29 +206,46 @@ valid(const struct tls_shared *shared, const char *fingerprint, const struct tls
 
 /* ---- the store ------------------------------------------------------------------------- */
 
-void
-tls_shared_put(struct tls_shared *shared, struct span id, struct span bytes,
-               const char *fingerprint, const struct tls_stamp *stamp)
+static struct session *
+session_new(struct span id, const struct tls_kept *kept, const struct tls_stamp *stamp)
 {
+	struct session *session = malloc(sizeof *session + kept->session.len + kept->der.len);
+
+	if (session == NULL) {
+		return NULL;
+	}
+	*session = (struct session){
+		.cert = pki_cert_copy(kept->cert),
+		.id_len = (unsigned)id.len,
+		.stamp = *stamp,
+		.len = kept->session.len,
+		.der_len = kept->der.len,
+	};
+	if (session->cert == NULL) {
+		free(session);
+		return NULL;
+	}
+	memcpy(session->id, id.ptr, id.len);
+	memcpy(session->bytes, kept->session.ptr, kept->session.len);
+	memcpy(session->bytes + kept->session.len, kept->der.ptr, kept->der.len);
+	return session;
+}
+
+void
+tls_shared_put(struct tls_shared *shared, struct span id, const struct tls_kept *kept,
+               const struct tls_stamp *stamp)
+{
+	const char *fingerprint = kept->cert->fingerprint;
 	struct session *session;
 
-	if (shared->limit == 0 || bytes.len > TLS_SESSION_MAX || id.len == 0 ||
-	    id.len > sizeof session->id) {
+	if (shared->limit == 0 || kept->session.len + kept->der.len > TLS_SESSION_MAX ||
+	    id.len == 0 || id.len > sizeof session->id) {
 		return;
 	}
-	session = malloc(sizeof *session + bytes.len);
+	session = session_new(id, kept, stamp);
 	if (session == NULL) {
 		return;
 	}
-	*session = (struct session){
-		.id_len = (unsigned)id.len,
-		.stamp = *stamp,
-		.len = bytes.len,
-	};
-	memcpy(session->id, id.ptr, id.len);
-	memcpy(session->bytes, bytes.ptr, bytes.len);
-	memcpy(session->fingerprint, fingerprint, sizeof session->fingerprint);
-
 	pthread_mutex_lock(&shared->lock);
 	list_append(&shared->age, &session->by_age);
 	list_append(id_bucket(shared, id), &session->by_id);
@@ -240,28 +258,29 @@ tls_shared_put(struct tls_shared *shared, struct span id, struct span bytes,
 	pthread_mutex_unlock(&shared->lock);
 }
 
-size_t
-tls_shared_get(struct tls_shared *shared, struct span id, uint8_t *memory)
+bool
+tls_shared_get(struct tls_shared *shared, struct span id, uint8_t *memory, struct tls_kept *out)
 {
 	struct session *session;
-	size_t len = 0;
+	struct pki_cert *cert = NULL;
 
 	if (id.len == 0) {
-		return 0;
+		return false;
 	}
 	pthread_mutex_lock(&shared->lock);
 	session = session_find(shared, id);
-	if (session != NULL && !valid(shared, session->fingerprint, &session->stamp)) {
+	if (session != NULL && !valid(shared, session->cert->fingerprint, &session->stamp)) {
 		session_free(shared, session);
-	} else if (session != NULL) {
+	} else if (session != NULL && (cert = pki_cert_copy(session->cert)) != NULL) {
 		/* What is used stays: it becomes the youngest. */
 		list_remove(&session->by_age);
 		list_append(&shared->age, &session->by_age);
-		len = session->len;
-		memcpy(memory, session->bytes, len);
+		memcpy(memory, session->bytes, session->len + session->der_len);
+		*out = (struct tls_kept){ .session = span_of(memory, session->len),
+			.der = span_of(memory + session->len, session->der_len), .cert = cert };
 	}
 	pthread_mutex_unlock(&shared->lock);
-	return len;
+	return cert != NULL;
 }
 
 void

@@ -41,11 +41,25 @@ uint64_t tls_shared_sequence(struct tls_shared *shared);
 /* Neither too old nor forgotten. */
 bool tls_shared_valid(struct tls_shared *shared, const char *fingerprint,
                       const struct tls_stamp *stamp);
-/* Keep a serialised session. Failing to is no error: it will not resume. */
-void tls_shared_put(struct tls_shared *shared, struct span id, struct span session,
-                    const char *fingerprint, const struct tls_stamp *stamp);
-/* Copy into memory[TLS_SESSION_MAX]; the length, 0 when not there. */
-size_t tls_shared_get(struct tls_shared *shared, struct span id, uint8_t *memory);
+/*
+ * What is kept of a session. The peer's certificate lies beside it, with what
+ * was read from it: OpenSSL would decode one in it each time that it resumes,
+ * which costs more than all the rest, and hold it as long as the connection.
+ */
+struct tls_kept {
+	struct span session;   /* serialised, without the certificate */
+	struct span der;       /* the certificate */
+	struct pki_cert *cert; /* what it says */
+};
+/* Keep a copy. Failing to is no error: it will not resume. */
+void tls_shared_put(struct tls_shared *shared, struct span id, const struct tls_kept *kept,
+                    const struct tls_stamp *stamp);
+/*
+ * A copy, the spans in memory[TLS_SESSION_MAX] and the certificate to be freed
+ * by the caller. False when it is not there.
+ */
+bool tls_shared_get(struct tls_shared *shared, struct span id, uint8_t *memory,
+                    struct tls_kept *out);
 void tls_shared_drop(struct tls_shared *shared, struct span id);
 /* The key for new tickets; rotates. The caller wipes its copy. */
 int tls_shared_ticket_key(struct tls_shared *shared, struct tls_ticket_key *out) MUST_CHECK;
@@ -88,6 +102,7 @@ struct tls {
 	char *server_name;
 	struct pki_cert *peer;
 	struct pki_cert *offered; /* of a session that may resume, not yet the peer */
+	struct buf der; /* the certificate, of a session from the store */
 	struct tls_stamp stamp; /* of the peer, or of the session that may resume */
 	struct tls_failure failure;
 };

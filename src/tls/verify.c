@@ -295,12 +295,28 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 
 /* ---- again, on a connection that is open --------------------------------------------------- */
 
+/* The peer's certificate; OpenSSL knows none of a session from the store. */
+static X509 *
+peer_of(const struct tls *tls, OSSL_LIB_CTX *libctx)
+{
+	struct span der = buf_span(&tls->der);
+	const unsigned char *at = der.ptr;
+	X509 *cert;
+
+	if (der.len == 0) {
+		return SSL_get1_peer_certificate(tls->ssl);
+	}
+	cert = X509_new_ex(libctx, NULL);
+	/* What it cannot read it frees. */
+	return cert != NULL ? d2i_X509(&cert, &at, (long)der.len) : NULL;
+}
+
 bool
 tls_still_trusted(const struct tls *tls, const struct tls_context *now)
 {
 	struct verification v = { .context = now, .leaf = tls->peer, .ignore_age = true };
-	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
 	X509_STORE_CTX *store;
+	X509 *cert;
 	bool good;
 
 	if (memcmp(tls->context->session_context, now->session_context,
@@ -308,6 +324,7 @@ tls_still_trusted(const struct tls *tls, const struct tls_context *now)
 		return true;
 	}
 	store = X509_STORE_CTX_new_ex(now->libctx, NULL);
+	cert = peer_of(tls, now->libctx);
 	/* A resumed session has no intermediates: at worst the device has to come again. */
 	good = store != NULL && cert != NULL &&
 	       X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(now->ssl), cert,
@@ -322,6 +339,7 @@ tls_still_trusted(const struct tls *tls, const struct tls_context *now)
 		good = verify(store, &v) == X509_V_OK && v.trust == tls_trust(tls);
 	}
 	X509_STORE_CTX_free(store);
+	X509_free(cert);
 	ERR_clear_error();
 	return good;
 }

@@ -286,6 +286,30 @@ long_fields_are_refused(void **state)
 }
 
 static void
+a_copy_stands_by_itself(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct pki_cert *cert = NULL, *copy;
+	X509 *x509 = new_x509(key);
+
+	(void)state;
+	add_alternative(x509, GEN_DNS, "gw.example", 10);
+	assert_int_equal(sign_and_read(x509, key, &cert), 0);
+	copy = pki_cert_copy(cert);
+	assert_non_null(copy);
+	assert_true(span_eq(copy->subject, cert->subject) && span_eq(copy->serial, cert->serial));
+	assert_string_equal(copy->fingerprint, cert->fingerprint);
+	assert_int_equal(copy->not_after, cert->not_after);
+	pki_cert_free(cert);
+	assert_text(copy->san_dns, "gw.example");
+	assert_text(copy->san_uri, "");
+	assert_text(copy->cn, "");
+	assert_text(copy->key_type, "EC P-256");
+	pki_cert_free(copy);
+	EVP_PKEY_free(key);
+}
+
+static void
 alternative_names_have_one_reading(void **state)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -364,6 +388,7 @@ main(void)
 		cmocka_unit_test(every_changed_byte_is_survived),
 		cmocka_unit_test(common_names_have_one_reading),
 		cmocka_unit_test(long_fields_are_refused),
+		cmocka_unit_test(a_copy_stands_by_itself),
 		cmocka_unit_test(alternative_names_have_one_reading),
 		cmocka_unit_test(self_signed_means_by_its_own_key),
 		cmocka_unit_test(key_types_are_named),

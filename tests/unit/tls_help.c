@@ -415,3 +415,15 @@ meet(struct client *c, struct server *s, SSL_SESSION *session)
 	shake(c, s);
 	return s->rc == 0 && c->done && c->alert <= 0;
 }
+
+bool
+still_trusted(const struct tls *tls, const struct tls_settings *settings)
+{
+	struct server other;
+	bool good;
+
+	server_start(&other, settings, NULL);
+	good = tls_still_trusted(tls, other.context);
+	server_stop(&other);
+	return good;
+}

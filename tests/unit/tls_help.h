@@ -100,5 +100,7 @@ bool meet(struct client *c, struct server *s, SSL_SESSION *session);
 void send_text(struct server *s, const char *text);
 /* Give what is pending to tls_read(), once. */
 int64_t server_read(struct server *s, void *plain, size_t size);
+/* tls_still_trusted() under a context of these settings, NULL: the world's. */
+bool still_trusted(const struct tls *tls, const struct tls_settings *settings);
 
 #endif

@@ -65,6 +65,23 @@ resumes(struct pair *p)
 	return resumed;
 }
 
+/* What is known of a peer that resumes is what its certificate said. */
+static void
+assert_same_peer(const struct tls *resumed, const struct tls *full)
+{
+	const struct pki_cert *a = tls_peer(resumed), *b = tls_peer(full);
+
+	assert_true(span_eq(a->subject, b->subject) && span_eq(a->issuer, b->issuer));
+	assert_true(span_eq(a->cn, b->cn) && span_eq(a->issuer_cn, b->issuer_cn));
+	assert_true(span_eq(a->san_dns, b->san_dns) && span_eq(a->san_uri, b->san_uri));
+	assert_true(span_eq(a->serial, b->serial) && span_eq(a->key_type, b->key_type));
+	assert_string_equal(a->fingerprint, b->fingerprint);
+	assert_string_equal(a->certificate_hash, b->certificate_hash);
+	assert_int_equal(a->not_before, b->not_before);
+	assert_int_equal(a->not_after, b->not_after);
+	assert_int_equal(tls_evidence(resumed)->cert_length, tls_evidence(full)->cert_length);
+}
+
 static void
 sessions_resume_on_any_worker(void **state)
 {
@@ -79,6 +96,31 @@ sessions_resume_on_any_worker(void **state)
 			assert_int_equal(p.two.asked_resumed, 1);
 			assert_true(span_eq_str(tls_peer(p.two.tls)->cn, "012322619525B27AAF"));
 			assert_string_equal(tls_peer(p.two.tls)->fingerprint, p.two.asked_for);
+			assert_same_peer(p.two.tls, p.one.tls);
+		}
+		pair_stop(&p);
+	}
+}
+
+static void
+resumed_connections_meet_the_new_files(void **state)
+{
+	struct tls_settings settings = world_settings();
+	char ca[128];
+
+	(void)state;
+	snprintf(ca, sizeof ca, "%s", world_file("now.crt"));
+	settings.ca = ca;
+	for (enum way way = 0; way < WAYS; way++) {
+		struct pair p;
+
+		pair_start(&p, way);
+		for (unsigned again = 0; again < 2; again++) {
+			assert_true(resumes(&p));
+			write_cert(ca, world.foreign.cert, false);
+			assert_false(still_trusted(p.two.tls, &settings));
+			write_cert(ca, world.ca.cert, true);
+			assert_true(still_trusted(p.two.tls, &settings));
 		}
 		pair_stop(&p);
 	}
@@ -424,6 +466,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_resume_on_any_worker),
+		cmocka_unit_test(resumed_connections_meet_the_new_files),
 		cmocka_unit_test(register_is_asked_again),
 		cmocka_unit_test(expired_certificate_resumes_not),
 		cmocka_unit_test(expired_issuer_resumes_not),

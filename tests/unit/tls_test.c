@@ -439,18 +439,6 @@ self_signed_comes_in_by_its_key_alone(void **state)
 
 /* ---- after a reload ----------------------------------------------------------------------- */
 
-static bool
-still_trusted(const struct tls *tls, const struct tls_settings *settings)
-{
-	struct server other;
-	bool good;
-
-	server_start(&other, settings, NULL);
-	good = tls_still_trusted(tls, other.context);
-	server_stop(&other);
-	return good;
-}
-
 static void
 open_connections_meet_the_new_files(void **state)
 {
