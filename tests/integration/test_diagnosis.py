@@ -200,6 +200,11 @@ def start_behind_intermediate(gw):
     with_leaf(gw, ca=gw.middle)
 
 
+def start_with_forged_list(gw):
+    gw.write_conf(tls={"crl": write_crl(gw, Authority(cert=ours(gw).cert))})
+    start_open(gw)
+
+
 def start_with_revoked_authority(gw):
     gw.write_conf(tls={"crl": write_crl(gw, ours(gw), make_intermediate(gw))})
     start_open(gw)
@@ -239,6 +244,7 @@ KINDS = {  # name: (configuration, how it is started)
     "authorities": (USUAL, start_with_authorities),
     "intermediate": (USUAL, start_behind_intermediate),
     "list": (USUAL, start_with_stale_list),
+    "list-forged": (USUAL, start_with_forged_list),
     "authority-revoked": (USUAL, start_with_revoked_authority),
     "p384": (USUAL, with_p384_key),
     "no-broker": (USUAL, start_without_broker),
@@ -546,6 +552,12 @@ def no_intermediate(at):
     at.refused(at.gw.middle.issue(at.gw.folder, "leaf", "below"))
 
 
+@row("crl-unusable", "list-forged")
+def forged_list(at):
+    """The device is good, and so is its certificate."""
+    at.refused(at.gw.enroll())
+
+
 @row("issuer-revoked", "authority-revoked", says="Middle CA")
 def revoked_authority(at):
     """The device is enrolled and good; who issued its certificate is not any more."""
@@ -644,7 +656,7 @@ def not_registered(at):
     return "newcomer"
 
 
-@row("device-identity-unusable", "open")
+@row("device-identity-unusable", "open", says="and control characters")
 def unusable_name(at):
     at.refused(ours(at.gw).issue(at.gw.folder, "slash", "a/b"))
 

@@ -100,6 +100,8 @@ ROW(NO_IDENTITY, HIGH, HELLO(arduino_new), "0123C0FFEE", "no map", REFUSED(1), .
 ROW(REGISTER_BROKEN, HIGH, HELLO(arduino_new), "0123C0FFEE", "disk is full", REFUSED(1), .admit = ADMIT_ERROR, .admit_why = "disk is full", CERTIFICATE())
 ROW(CRL_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "CN=Home CA", REFUSED(3), CERTIFICATE())
 ROW(CRL_STALE, HIGH, HELLO(arduino_new), "0123C0FFEE", "2024-02-29T12:34:56Z", REFUSED(12), CERTIFICATE())
+ROW(CRL_UNUSABLE, HIGH, HELLO(arduino_new), "0123C0FFEE", "check 8 ", REFUSED(8), CERTIFICATE())
+ROW(CRL_UNUSABLE, HIGH, HELLO(arduino_new), "CN=Home CA", "2024-02-29T12:34:56Z", REFUSED(11), CERTIFICATE())
 ROW(VERIFY_OTHER, LOW, HELLO(arduino_new), "0123C0FFEE", "check 34", REFUSED(34), CERTIFICATE())
 
 /* ---- silence ----------------------------------------------------------------------- */
