@@ -35,6 +35,7 @@ bool words_known(struct span name);
  */
 #define OPENSSL_NUMBER_LIST(X)                       \
 	X(SSL_R_BAD_SIGNATURE, 123)                  \
+	X(SSL_R_CCS_RECEIVED_EARLY, 133)             \
 	X(SSL_R_EXCESSIVE_MESSAGE_SIZE, 152)         \
 	X(SSL_R_HTTPS_PROXY_REQUEST, 155)            \
 	X(SSL_R_HTTP_REQUEST, 156)                   \
@@ -45,9 +46,11 @@ bool words_known(struct span name);
 	X(SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, 199) \
 	X(SSL_R_SSL3_EXT_INVALID_MAX_FRAGMENT_LENGTH, 232) \
 	X(SSL_R_UNEXPECTED_MESSAGE, 244)             \
+	X(SSL_R_UNEXPECTED_RECORD, 245)              \
 	X(SSL_R_UNKNOWN_PROTOCOL, 252)               \
 	X(SSL_R_UNSUPPORTED_PROTOCOL, 258)           \
 	X(SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, 281) \
+	X(SSL_R_INAPPROPRIATE_FALLBACK, 373)         \
 	X(SSL_R_WRONG_CURVE, 378)                    \
 	X(SSL_R_VERSION_TOO_LOW, 396)                \
 	X(ERR_R_ASN1_LIB, 524301)                    \

@@ -452,6 +452,16 @@ def endless_client_certificate(at):
     at.after_flight(record(HANDSHAKE, b"\x0b\x03\x00\x00" + bytes(8000)))
 
 
+@row("handshake-out-of-order")
+def early_cipher_change(at):
+    at.after_flight(record(20, b"\x01"))
+
+
+@row("handshake-out-of-order")
+def needless_fallback(at):
+    at.s_client("-tls1_2", "-fallback_scsv")
+
+
 @row("bad-fragment-length", says="9")
 def bad_fragment(at):
     at.send(hello(ECDSA_SUITES, extensions=p256_extensions((1, b"\x09"))))
@@ -806,6 +816,11 @@ def cannot_sign(at):
 @row("client-left")
 def client_left(at):
     at.send_and_leave(at.openssl_hello())
+
+
+@row("client-left")
+def client_says_goodbye(at):
+    at.after_flight(record(ALERT, b"\x01\x00"))
 
 
 @row("handshake-stalled", slow=True)
