@@ -4,7 +4,6 @@
 #define BOARD_BOARD_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -29,9 +28,6 @@ void board_remember(uint32_t value);
 bool board_recall(uint32_t *value);
 void board_reset(void) __attribute__((noreturn));
 
-/* Bytes of the stack that were ever used, and all there are. */
-size_t board_stack_used(void);
-size_t board_stack_size(void);
 /* The word below the stack is as it was left; false: it overflowed. */
 bool board_stack_intact(void);
 

@@ -6,7 +6,6 @@
 #define FAULT_MAGIC 0x46415554u /* "FAUT" */
 #define PHASE_MAGIC 0x50484153u
 #define OWN_RESET_MAGIC 0x4F574E52u
-#define STACK_PAINT 0x5AC35AC3u
 #define STACK_GUARD 0x6B7A9D31u
 
 extern uint32_t stack_top[], stack_limit[];
@@ -65,16 +64,12 @@ static void
 memory_start(void)
 {
 	const uint32_t *from = data_load;
-	uint32_t *here = (uint32_t *)__builtin_frame_address(0) - 16;
 
 	for (uint32_t *to = data_start; to < data_end; to++) {
 		*to = *from++;
 	}
 	for (uint32_t *to = bss_start; to < bss_end; to++) {
 		*to = 0;
-	}
-	for (uint32_t *to = stack_limit; to < here; to++) {
-		*to = STACK_PAINT;
 	}
 	kept_guard = STACK_GUARD;
 }
@@ -191,23 +186,6 @@ board_reset(void)
 	__asm__ volatile("dsb" ::: "memory");
 	for (;;) {
 	}
-}
-
-size_t
-board_stack_size(void)
-{
-	return (size_t)(stack_top - stack_limit) * sizeof(uint32_t);
-}
-
-size_t
-board_stack_used(void)
-{
-	const uint32_t *at = stack_limit;
-
-	while (at < stack_top && *at == STACK_PAINT) {
-		at++;
-	}
-	return (size_t)(stack_top - at) * sizeof(uint32_t);
 }
 
 bool

@@ -42,8 +42,8 @@ range_allowed(uint32_t address, size_t n)
 	       n <= FLASH_END - address && address >= (uint32_t)image_end;
 }
 
-bool
-nvm_erase_row(uint32_t address)
+static bool
+erase_row(uint32_t address)
 {
 	if (!range_allowed(address, NVM_ROW) || !wait_ready()) {
 		return false;
@@ -83,7 +83,7 @@ nvm_write(uint32_t address, const void *data, size_t n)
 		return false;
 	}
 	for (size_t row = 0; row < n; row += NVM_ROW) {
-		if (!nvm_erase_row(address + row)) {
+		if (!erase_row(address + row)) {
 			return false;
 		}
 	}

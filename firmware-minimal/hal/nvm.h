@@ -12,9 +12,10 @@
 
 /* What is at that address; on the target the address itself, on a host the test's array. */
 const void *nvm_at(uint32_t address);
-/* address on a row boundary, 0x2000 or above and not inside the image. */
-bool nvm_erase_row(uint32_t address);
-/* Erase the rows touched and write n bytes; address on a row boundary. Reads back. */
+/*
+ * Erase the rows touched and write n bytes; address on a row boundary, 0x2000
+ * or above and not inside the image. Reads back.
+ */
 bool nvm_write(uint32_t address, const void *data, size_t n);
 
 #endif

@@ -2,26 +2,18 @@
 /* Locking for ever: in what order, only what was read back, and through a power loss anywhere. */
 #include <string.h>
 
+#include "atecc_bench.h"
 #include "drivers/atecc.h"
-#include "emulator/atecc_int.h"
 #include "fake_i2c.h"
 #include "fake_time.h"
 #include "unit/cmocka_all.h"
 
 enum { READ = 0x02, WRITE = 0x12, LOCK = 0x17, GENKEY = 0x40 };
 
-static struct fault_set *faults;
-static struct atecc_model *chip;
-
 static void
 power_on(const struct atecc_eeprom *eeprom, bool is_608)
 {
-	atecc_model_free(chip);
-	chip = atecc_model_new(&fake_world, faults,
-	                       &(struct atecc_config){ .is_608 = is_608,
-	                                               .serial = { 0x01, 0x23, 0xF5, 0x2E, 0x01,
-	                                                           0xF0, 0xC2, 0x01, 0xEE } });
-	assert_non_null(chip);
+	bench_power_on(false, is_608);
 	if (eeprom != NULL) {
 		chip->eeprom = *eeprom;
 	}
@@ -32,8 +24,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	fake_time_reset(3);
-	faults = fault_set_new(&fake_world);
+	bench_open(3);
 	power_on(NULL, false);
 	return 0;
 }
@@ -42,19 +33,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	atecc_model_free(chip);
-	chip = NULL;
-	fault_set_free(faults);
+	bench_close();
 	return 0;
-}
-
-static void
-add_fault(const char *word)
-{
-	const struct fault *const known[] = { atecc_faults, NULL };
-	char why[128];
-
-	assert_int_equal(fault_set_add(faults, word, known, why, sizeof why), 0);
 }
 
 static void
@@ -181,10 +161,9 @@ faults_do_not_lock_the_wrong_thing(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		fault_set_free(faults);
-		faults = fault_set_new(&fake_world);
+		bench_heal();
 		power_on(NULL, false);
-		add_fault(rows[i]);
+		bench_add_fault(rows[i]);
 		/* A chip that loses its power alone takes up all the time of one call. */
 		if (atecc_commission() != ATECC_OK) {
 			assert_int_equal(atecc_commission(), ATECC_OK);
@@ -198,11 +177,11 @@ static void
 a_write_without_effect_is_noticed(void **state)
 {
 	(void)state;
-	add_fault("atecc.write-ignored:3");
+	bench_add_fault("atecc.write-ignored:3");
 	assert_int_equal(atecc_commission(), ATECC_OK);
 	assert_commissioned();
 	power_on(NULL, false);
-	add_fault("atecc.write-ignored");
+	bench_add_fault("atecc.write-ignored");
 	assert_int_equal(atecc_commission(), ATECC_EXECUTION);
 	assert_int_equal(chip->eeprom.config[87], 0x55);
 	assert_int_equal(count_of(LOCK), 0);
@@ -212,7 +191,7 @@ static void
 keys_that_fail_leave_the_data_zone_open(void **state)
 {
 	(void)state;
-	add_fault("atecc.key-failure");
+	bench_add_fault("atecc.key-failure");
 	assert_int_equal(atecc_commission(), ATECC_DATA_UNLOCKED);
 	assert_int_equal(chip->eeprom.config[87], 0x00);
 	assert_int_equal(chip->eeprom.config[86], 0x55);

@@ -8,27 +8,18 @@
 #include <openssl/sha.h>
 #include <string.h>
 
+#include "atecc_bench.h"
 #include "atecc_example.h"
 #include "drivers/atecc.h"
-#include "emulator/atecc_int.h"
 #include "fake_i2c.h"
 #include "fake_time.h"
 #include "hal/time.h"
 #include "unit/cmocka_all.h"
 
-static struct fault_set *faults;
-static struct atecc_model *chip;
-
 static void
 power_on(bool locked, bool is_608)
 {
-	atecc_model_free(chip);
-	chip = atecc_model_new(&fake_world, faults,
-	                       &(struct atecc_config){ .locked = locked,
-	                                               .is_608 = is_608,
-	                                               .serial = { 0x01, 0x23, 0xF5, 0x2E, 0x01,
-	                                                           0xF0, 0xC2, 0x01, 0xEE } });
-	assert_non_null(chip);
+	bench_power_on(locked, is_608);
 	/* A second key, in a slot that may do ECDH. */
 	memcpy(chip->eeprom.scalars[2], chip->eeprom.scalars[0], 32);
 	chip->eeprom.has_key[2] = chip->eeprom.has_key[0];
@@ -39,8 +30,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	fake_time_reset(7);
-	faults = fault_set_new(&fake_world);
+	bench_open(7);
 	power_on(true, false);
 	return 0;
 }
@@ -51,19 +41,8 @@ teardown(void **state)
 	(void)state;
 	/* No operation kept the board's watchdog hungry (it bites after 16 s). */
 	assert_true(fake_hungry_ns < 1000000000);
-	atecc_model_free(chip);
-	chip = NULL;
-	fault_set_free(faults);
+	bench_close();
 	return 0;
-}
-
-static void
-add_fault(const char *word)
-{
-	const struct fault *const known[] = { atecc_faults, NULL };
-	char why[128];
-
-	assert_int_equal(fault_set_add(faults, word, known, why, sizeof why), 0);
 }
 
 /* ---- OpenSSL's side ---- */
@@ -145,12 +124,11 @@ openssl_sign(EVP_PKEY *key, const uint8_t digest[32], uint8_t signature[64])
 static void
 it_knows_its_chip(void **state)
 {
-	static const uint8_t serial[9] = { 0x01, 0x23, 0xF5, 0x2E, 0x01, 0xF0, 0xC2, 0x01, 0xEE };
 	struct atecc_info info;
 
 	(void)state;
 	assert_int_equal(atecc_start(&info), ATECC_OK);
-	assert_memory_equal(info.serial, serial, 9);
+	assert_memory_equal(info.serial, bench_serial, 9);
 	assert_true(info.config_locked && info.data_locked && !info.is_608);
 	power_on(false, true);
 	assert_int_equal(atecc_start(&info), ATECC_OK);
@@ -196,7 +174,7 @@ signatures_hold(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].fault != NULL) {
-			add_fault(rows[i].fault);
+			bench_add_fault(rows[i].fault);
 		}
 		for (unsigned round = 0; round < rows[i].rounds; round++) {
 			uint8_t digest[32];
@@ -385,122 +363,119 @@ run(enum operation operation)
 	return ATECC_PARAMETER;
 }
 
+static const struct {
+	const char *fault;
+	enum operation operation;
+	enum atecc_status status;
+	unsigned most_ms; /* 0: not looked at */
+} fault_rows[] = {
+	/* 1, 2: wake */
+	{ "atecc.wake-nack:10", SIGN, ATECC_OK, 500 },
+	{ "atecc.wake-nack", SIGN, ATECC_ABSENT, 500 },
+	{ "atecc.wake-late:1", SIGN, ATECC_OK, 500 },
+	{ "atecc.wake-late=30000:2", SIGN, ATECC_OK, 500 },
+	{ "atecc.wake-late", PUBLIC, ATECC_OK, 500 },
+	{ "atecc.wake-status:1", SIGN, ATECC_OK, 500 },
+	{ "atecc.wake-status", SIGN, ATECC_SELF_TEST, 1000 },
+	{ "atecc.wake-status=0", SIGN, ATECC_CRC, 1000 },
+	/* 3, 4: time */
+	{ "atecc.busy=2400:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.busy=2400:1", VERIFY, ATECC_OK, 0 },
+	{ "atecc.busy=60000", SIGN, ATECC_TIMEOUT, 9000 },
+	{ "atecc.slow", SIGN, ATECC_OK, 0 },
+	{ "atecc.slow", VERIFY, ATECC_OK, 0 },
+	{ "atecc.slow=1500", VERIFY, ATECC_OK, 0 },
+	{ "atecc.slow=600", GENERATE, ATECC_OK, 0 },
+	/* 5: CRC */
+	{ "atecc.crc:1", PUBLIC, ATECC_OK, 500 },
+	{ "atecc.crc", SIGN, ATECC_OK, 0 },
+	{ "atecc.crc-command:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.crc-command", SIGN, ATECC_CRC, 0 },
+	/* 6, 7, 10: forgetful */
+	{ "atecc.restart:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.restart:2", VERIFY, ATECC_OK, 0 },
+	{ "atecc.restart", SIGN, ATECC_RESTARTED, 0 },
+	{ "atecc.watchdog:1", SIGN, ATECC_OK, 6000 },
+	{ "atecc.watchdog:1", VERIFY, ATECC_OK, 6000 },
+	{ "atecc.tempkey-lost:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.tempkey-lost:2", VERIFY, ATECC_OK, 0 },
+	{ "atecc.tempkey-lost", SIGN, ATECC_EXECUTION, 0 },
+	{ "atecc.tempkey-kept", SIGN, ATECC_OK, 0 },
+	/* 8: answers */
+	{ "atecc.near-watchdog:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.near-watchdog:3", SHA, ATECC_OK, 0 },
+	{ "atecc.near-watchdog", SIGN, ATECC_RESTARTED, 0 },
+	{ "atecc.execution:3", SIGN, ATECC_OK, 0 },
+	{ "atecc.execution", SIGN, ATECC_EXECUTION, 0 },
+	{ "atecc.ecc-fault:2", ECDH, ATECC_OK, 0 },
+	{ "atecc.ecc-fault", GENERATE, ATECC_ECC_FAULT, 0 },
+	{ "atecc.status=7", SIGN, ATECC_SELF_TEST, 0 },
+	{ "atecc.status=8", RANDOM, ATECC_SELF_TEST, 0 },
+	{ "atecc.status=3", SIGN, ATECC_PARSE, 500 },
+	{ "atecc.status=0:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.status=0", RANDOM, ATECC_CRC, 0 },
+	{ "atecc.status=1:1", VERIFY, ATECC_OK, 0 }, /* of Nonce */
+	/* 9: unlocked */
+	{ "atecc.unlocked", RANDOM, ATECC_UNLOCKED, 500 },
+	{ "atecc.unlocked", SIGN, ATECC_UNLOCKED, 0 },
+	{ "atecc.unlocked", PUBLIC, ATECC_UNLOCKED, 0 },
+	{ "atecc.unlocked", VERIFY, ATECC_UNLOCKED, 0 },
+	/* 11 */
+	{ "atecc.608", SIGN, ATECC_OK, 0 },
+	{ "atecc.608", SHA, ATECC_OK, 0 },
+	/* 12: lines */
+	{ "atecc.sda-stuck:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.sda-stuck:3", START, ATECC_OK, 0 },
+	{ "atecc.sda-stuck", SIGN, ATECC_BUS, 3000 },
+	/* 13: the count lies */
+	{ "atecc.short:1", PUBLIC, ATECC_OK, 0 },
+	{ "atecc.short=255:1", PUBLIC, ATECC_OK, 0 },
+	{ "atecc.short=0", PUBLIC, ATECC_CRC, 0 },
+	{ "atecc.short=255", SIGN, ATECC_CRC, 0 },
+	{ "atecc.short=4", PUBLIC, ATECC_CRC, 0 },
+	{ "atecc.short=35", SIGN, ATECC_CRC, 0 },
+	{ "atecc.tail=0:1", SIGN, ATECC_OK, 0 },
+	{ "atecc.tail=40:1", PUBLIC, ATECC_OK, 0 },
+	{ "atecc.tail=1", RANDOM, ATECC_CRC, 0 },
+	/* 14: power states that are not what was asked for */
+	{ "atecc.spurious-wake", SIGN, ATECC_OK, 0 },
+	{ "atecc.spurious-wake", SHA, ATECC_OK, 0 },
+	{ "atecc.sleep-ignored:1", SIGN, ATECC_OK, 0 },
+	/* 15: power */
+	{ "atecc.power-loss:1", GENERATE, ATECC_OK, 6000 },
+	/* 17 */
+	{ "atecc.miscompare", VERIFY, ATECC_MISCOMPARE, 500 },
+	/* 18 is in signatures_hold() */
+};
+
 static void
 each_fault_passes_or_has_its_name(void **state)
 {
-	static const struct {
-		const char *fault;
-		enum operation operation;
-		enum atecc_status status;
-		unsigned most_ms; /* 0: not looked at */
-	} rows[] = {
-		/* 1, 2: wake */
-		{ "atecc.wake-nack:10", SIGN, ATECC_OK, 500 },
-		{ "atecc.wake-nack", SIGN, ATECC_ABSENT, 500 },
-		{ "atecc.wake-late:1", SIGN, ATECC_OK, 500 },
-		{ "atecc.wake-late=30000:2", SIGN, ATECC_OK, 500 },
-		{ "atecc.wake-late", PUBLIC, ATECC_OK, 500 },
-		{ "atecc.wake-status:1", SIGN, ATECC_OK, 500 },
-		{ "atecc.wake-status", SIGN, ATECC_SELF_TEST, 1000 },
-		{ "atecc.wake-status=0", SIGN, ATECC_CRC, 1000 },
-		/* 3, 4: time */
-		{ "atecc.busy=2400:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.busy=2400:1", VERIFY, ATECC_OK, 0 },
-		{ "atecc.busy=60000", SIGN, ATECC_TIMEOUT, 9000 },
-		{ "atecc.slow", SIGN, ATECC_OK, 0 },
-		{ "atecc.slow", VERIFY, ATECC_OK, 0 },
-		{ "atecc.slow=1500", VERIFY, ATECC_OK, 0 },
-		{ "atecc.slow=600", GENERATE, ATECC_OK, 0 },
-		/* 5: CRC */
-		{ "atecc.crc:1", PUBLIC, ATECC_OK, 500 },
-		{ "atecc.crc", SIGN, ATECC_OK, 0 },
-		{ "atecc.crc-command:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.crc-command", SIGN, ATECC_CRC, 0 },
-		/* 6, 7, 10: forgetful */
-		{ "atecc.restart:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.restart:2", VERIFY, ATECC_OK, 0 },
-		{ "atecc.restart", SIGN, ATECC_RESTARTED, 0 },
-		{ "atecc.watchdog:1", SIGN, ATECC_OK, 6000 },
-		{ "atecc.watchdog:1", VERIFY, ATECC_OK, 6000 },
-		{ "atecc.tempkey-lost:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.tempkey-lost:2", VERIFY, ATECC_OK, 0 },
-		{ "atecc.tempkey-lost", SIGN, ATECC_EXECUTION, 0 },
-		{ "atecc.tempkey-kept", SIGN, ATECC_OK, 0 },
-		/* 8: answers */
-		{ "atecc.near-watchdog:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.near-watchdog:3", SHA, ATECC_OK, 0 },
-		{ "atecc.near-watchdog", SIGN, ATECC_RESTARTED, 0 },
-		{ "atecc.execution:3", SIGN, ATECC_OK, 0 },
-		{ "atecc.execution", SIGN, ATECC_EXECUTION, 0 },
-		{ "atecc.ecc-fault:2", ECDH, ATECC_OK, 0 },
-		{ "atecc.ecc-fault", GENERATE, ATECC_ECC_FAULT, 0 },
-		{ "atecc.status=7", SIGN, ATECC_SELF_TEST, 0 },
-		{ "atecc.status=8", RANDOM, ATECC_SELF_TEST, 0 },
-		{ "atecc.status=3", SIGN, ATECC_PARSE, 500 },
-		{ "atecc.status=0:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.status=0", RANDOM, ATECC_CRC, 0 },
-		{ "atecc.status=1:1", VERIFY, ATECC_OK, 0 }, /* of Nonce */
-		/* 9: unlocked */
-		{ "atecc.unlocked", RANDOM, ATECC_UNLOCKED, 500 },
-		{ "atecc.unlocked", SIGN, ATECC_UNLOCKED, 0 },
-		{ "atecc.unlocked", PUBLIC, ATECC_UNLOCKED, 0 },
-		{ "atecc.unlocked", VERIFY, ATECC_UNLOCKED, 0 },
-		/* 11 */
-		{ "atecc.608", SIGN, ATECC_OK, 0 },
-		{ "atecc.608", SHA, ATECC_OK, 0 },
-		/* 12: lines */
-		{ "atecc.sda-stuck:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.sda-stuck:3", START, ATECC_OK, 0 },
-		{ "atecc.sda-stuck", SIGN, ATECC_BUS, 3000 },
-		/* 13: the count lies */
-		{ "atecc.short:1", PUBLIC, ATECC_OK, 0 },
-		{ "atecc.short=255:1", PUBLIC, ATECC_OK, 0 },
-		{ "atecc.short=0", PUBLIC, ATECC_CRC, 0 },
-		{ "atecc.short=255", SIGN, ATECC_CRC, 0 },
-		{ "atecc.short=4", PUBLIC, ATECC_CRC, 0 },
-		{ "atecc.short=35", SIGN, ATECC_CRC, 0 },
-		{ "atecc.tail=0:1", SIGN, ATECC_OK, 0 },
-		{ "atecc.tail=40:1", PUBLIC, ATECC_OK, 0 },
-		{ "atecc.tail=1", RANDOM, ATECC_CRC, 0 },
-		/* 14: power states that are not what was asked for */
-		{ "atecc.spurious-wake", SIGN, ATECC_OK, 0 },
-		{ "atecc.spurious-wake", SHA, ATECC_OK, 0 },
-		{ "atecc.sleep-ignored:1", SIGN, ATECC_OK, 0 },
-		/* 15: power */
-		{ "atecc.power-loss:1", GENERATE, ATECC_OK, 6000 },
-		/* 17 */
-		{ "atecc.miscompare", VERIFY, ATECC_MISCOMPARE, 500 },
-		/* 18 is in signatures_hold() */
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	for (size_t i = 0; i < sizeof fault_rows / sizeof *fault_rows; i++) {
 		uint32_t began;
 		enum atecc_status status;
 
-		fault_set_free(faults);
-		faults = fault_set_new(&fake_world);
+		bench_heal();
 		power_on(true, false);
-		add_fault(rows[i].fault);
+		bench_add_fault(fault_rows[i].fault);
 		began = (uint32_t)(fake_world.now_ns / 1000000);
 		/* Twice: the first leaves the chip as the second must find it. */
-		status = run(rows[i].operation);
-		if (status != rows[i].status) {
-			fail_msg("%s: \"%s\" instead of \"%s\"", rows[i].fault,
-			         atecc_status_text(status), atecc_status_text(rows[i].status));
+		status = run(fault_rows[i].operation);
+		if (status != fault_rows[i].status) {
+			fail_msg("%s: \"%s\" instead of \"%s\"", fault_rows[i].fault,
+			         atecc_status_text(status), atecc_status_text(fault_rows[i].status));
 		}
-		if (rows[i].most_ms != 0 &&
-		    fake_world.now_ns / 1000000 - began > rows[i].most_ms) {
-			fail_msg("%s took %u ms", rows[i].fault,
+		if (fault_rows[i].most_ms != 0 &&
+		    fake_world.now_ns / 1000000 - began > fault_rows[i].most_ms) {
+			fail_msg("%s took %u ms", fault_rows[i].fault,
 			         (unsigned)(fake_world.now_ns / 1000000 - began));
 		}
 		if (status == ATECC_OK) {
-			status = run(rows[i].operation);
-			assert_int_equal(status, rows[i].status);
+			status = run(fault_rows[i].operation);
+			assert_int_equal(status, fault_rows[i].status);
 		}
-		fault_set_free(faults);
-		faults = fault_set_new(&fake_world);
-		chip->faults = faults;
+		bench_heal();
 		for (unsigned wait = 0; wait < 120; wait++) {
 			time_wait_ms(500); /* even the longest command ends */
 		}

@@ -5,54 +5,33 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atecc_bench.h"
 #include "atecc_example.h"
-#include "emulator/atecc_int.h"
 #include "fake_time.h"
 #include "unit/cmocka_all.h"
 
 #define MS 1000000ull
 
-static struct fault_set *faults;
-static struct atecc_model *chip;
-static const uint8_t serial[9] = { 0x01, 0x23, 0xF5, 0x2E, 0x01, 0xF0, 0xC2, 0x01, 0xEE };
-
 static void
 power_on(bool locked)
 {
-	atecc_model_free(chip);
-	chip = atecc_model_new(&fake_world, faults,
-	                       &(struct atecc_config){ .locked = locked,
-	                                               .serial = { 0x01, 0x23, 0xF5, 0x2E, 0x01,
-	                                                           0xF0, 0xC2, 0x01, 0xEE } });
-	assert_non_null(chip);
+	bench_power_on(locked, false);
 }
 
 static int
 setup(void **state)
 {
 	(void)state;
-	fake_time_reset(1);
-	faults = fault_set_new(&fake_world);
-	return faults == NULL ? -1 : 0;
+	bench_open(1);
+	return 0;
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	atecc_model_free(chip);
-	chip = NULL;
-	fault_set_free(faults);
+	bench_close();
 	return 0;
-}
-
-static void
-add_fault(const char *word)
-{
-	const struct fault *const known[] = { atecc_faults, NULL };
-	char why[128];
-
-	assert_int_equal(fault_set_add(faults, word, known, why, sizeof why), 0);
 }
 
 static size_t
@@ -253,7 +232,7 @@ a_chip_is_configured_and_locked(void **state)
 	check_fresh("03 0B 12 02 40 02 DE AD BE EF 03 3C", REFUSED); /* whole blocks only */
 	check_fresh("03 07 17 81 00 00 3A 07", GOOD);
 	check_fresh("03 07 02 00 15 00 17 5D", "07 00 00 00 00 03 AD");
-	atecc_factory(&made, serial, false);
+	atecc_factory(&made, bench_serial, false);
 	atecc_preset(&made);
 	assert_memory_equal(made.config, chip->eeprom.config, 128);
 }
@@ -460,13 +439,13 @@ its_memory_outlives_it(void **state)
 	assert_non_null(mkdtemp(folder));
 	snprintf(file, sizeof file, "%s/chip", folder);
 	config.file = file;
-	chip = atecc_model_new(&fake_world, faults, &config);
+	chip = atecc_model_new(&fake_world, bench_faults, &config);
 	assert_non_null(chip);
 	memcpy(key, chip->eeprom.scalars[0], 32);
 	check_fresh("03 0B 12 02 40 02 DE AD BE EF 03 3C", GOOD);
 	atecc_model_free(chip);
 	config.locked = false; /* of no meaning for one that exists */
-	chip = atecc_model_new(&fake_world, faults, &config);
+	chip = atecc_model_new(&fake_world, bench_faults, &config);
 	assert_non_null(chip);
 	assert_memory_equal(chip->eeprom.scalars[0], key, 32);
 	check_fresh("03 07 02 02 40 02 9D A5", "07 DE AD BE EF");
@@ -479,7 +458,7 @@ its_memory_outlives_it(void **state)
 	fputc(0x5A, f);
 	fputc(0xA5, f);
 	assert_int_equal(fclose(f), 0);
-	chip = atecc_model_new(&fake_world, faults, &config);
+	chip = atecc_model_new(&fake_world, bench_faults, &config);
 	assert_null(chip);
 	unlink(file);
 	rmdir(folder);
@@ -533,7 +512,7 @@ faults_have_names_and_texts(void **state)
 		assert_int_equal(strncmp(f->name, "atecc.", 6), 0);
 		assert_true(strlen(f->text) > 10);
 	}
-	add_fault("atecc.608");
+	bench_add_fault("atecc.608");
 	power_on(true);
 	check_fresh("03 07 30 00 00 00 03 5D", "07 00 00 60 02 80 38");
 }

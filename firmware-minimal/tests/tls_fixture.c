@@ -9,7 +9,8 @@
 #include "fake_atecc.h"
 
 struct authority ca;
-EVP_PKEY *gateway_key, *device_key;
+EVP_PKEY *gateway_key;
+static EVP_PKEY *device_key;
 static X509 *gateway_certificate;
 uint8_t *device_der;
 struct peer peer;
@@ -148,7 +149,6 @@ assert_failed(unsigned error, unsigned report)
 	assert_int_equal(tls_step(), TLS_CLOSED);
 	assert_null(tls_peek(&size));
 	assert_int_equal(tls_write("x", 1), 0);
-	assert_null(tls_scratch(&size));
 }
 
 void

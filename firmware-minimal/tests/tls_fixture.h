@@ -16,7 +16,7 @@
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 extern struct authority ca;
-extern EVP_PKEY *gateway_key, *device_key;
+extern EVP_PKEY *gateway_key;
 extern uint8_t *device_der;
 extern struct peer peer;
 extern struct tls_settings settings; /* ECDH in the chip */

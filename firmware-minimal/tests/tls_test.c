@@ -271,28 +271,6 @@ echoes_data_of_many_sizes(void **state)
 	assert_in_range(peer.largest_record, 400, 512);
 }
 
-static void
-scratch_survives_traffic(void **state)
-{
-	size_t size = 0;
-	uint8_t *scratch;
-
-	(void)state;
-	assert_null(tls_scratch(&size));
-	assert_open();
-	scratch = tls_scratch(&size);
-	assert_non_null(scratch);
-	assert_true(size >= 3000);
-	memset(scratch, 0xa5, size);
-	echo(3000);
-	for (size_t i = 0; i < size; i++) {
-		assert_int_equal(scratch[i], 0xa5);
-	}
-	assert_open(); /* resumed, over the garbage */
-	tls_forget_session();
-	assert_open();
-}
-
 /*
  * Certificates and the clock
  */
@@ -578,7 +556,6 @@ main(void)
 		TEST(verifies_when_both_numbers_are_short),
 		TEST(refuses_signatures_that_do_not_fit),
 		TEST(echoes_data_of_many_sizes),
-		TEST(scratch_survives_traffic),
 		TEST(wrong_authority),
 		TEST(names_and_addresses),
 		TEST(dates_and_the_clock),

@@ -186,8 +186,8 @@ bench_close(void)
 	bench_faults = NULL;
 }
 
-void
-bench_poll_once(void)
+static void
+poll_once(void)
 {
 	uint64_t before = fake_hal.world.now_ns;
 
@@ -202,7 +202,7 @@ bench_poll(uint32_t ms)
 	struct deadline limit = deadline_in(ms);
 
 	while (!deadline_over(&limit)) {
-		bench_poll_once();
+		poll_once();
 		time_wait_us(ms > 1000 ? 5000 : 100);
 	}
 }
@@ -218,7 +218,7 @@ bench_join(const char *ssid, const char *passphrase)
 	}
 	while ((status = winc_link()) == WINC_AGAIN) {
 		assert_false(deadline_over(&limit));
-		bench_poll_once();
+		poll_once();
 		time_wait_us(1000);
 	}
 	return status;
@@ -232,7 +232,7 @@ bench_resolve(const char *name, uint8_t ip[4])
 
 	while ((status = winc_resolve(name, ip)) == WINC_AGAIN) {
 		assert_false(deadline_over(&limit));
-		bench_poll_once();
+		poll_once();
 		time_wait_us(1000);
 	}
 	return status;
@@ -249,7 +249,7 @@ bench_connect(int *socket)
 	}
 	while ((status = winc_socket(*socket)) == WINC_AGAIN) {
 		assert_false(deadline_over(&limit));
-		bench_poll_once();
+		poll_once();
 		time_wait_us(1000);
 	}
 	return status;
@@ -317,7 +317,7 @@ bench_echo(int socket, size_t n, size_t send_piece, size_t recv_piece)
 		if (deadline_over(&limit)) {
 			return WINC_TIMEOUT;
 		}
-		bench_poll_once();
+		poll_once();
 		status = sent < n ? send_some(socket, &sent, n, send_piece) : WINC_OK;
 		if (status == WINC_OK) {
 			status = recv_some(socket, &got, n, recv_piece);

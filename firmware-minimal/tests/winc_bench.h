@@ -30,8 +30,7 @@ void bench_add_fault(const char *word);
 void bench_heal(void);
 void bench_close(void);
 
-/* One winc_poll(), which must not take long; and for so long. */
-void bench_poll_once(void);
+/* winc_poll() for so long; no single one may take long. */
 void bench_poll(uint32_t ms);
 /* Each until it no longer says WINC_AGAIN. */
 enum winc_status bench_join(const char *ssid, const char *passphrase);

@@ -49,11 +49,7 @@ static struct {
 	br_ec_private_key key;
 	br_ssl_client_context client;
 	uint8_t input[INPUT_SIZE], output[OUTPUT_SIZE];
-	/* BearSSL has no use for the X.509 context once the handshake is over (bearssl 5). */
-	union {
-		br_x509_minimal_context x509;
-		uint32_t scratch[sizeof(br_x509_minimal_context) / sizeof(uint32_t)];
-	} shared;
+	br_x509_minimal_context x509;
 } tls;
 
 /* On its own, so that the rest needs no initial values: they would be in flash. */
@@ -182,7 +178,7 @@ set_algorithms(br_ssl_engine_context *e, const br_ec_impl *ec)
 static void
 set_trust(const br_ec_impl *ec)
 {
-	br_x509_minimal_context *x = &tls.shared.x509;
+	br_x509_minimal_context *x = &tls.x509;
 
 	/* BearSSL's structures are for all keys and not const; it only reads through them. */
 	tls.anchor = (br_x509_trust_anchor){
@@ -464,16 +460,6 @@ tls_close(uint32_t ms)
 	br_ssl_engine_close(&tls.client.eng);
 	tls.closing = true;
 	tls.limit = deadline_in(ms);
-}
-
-void *
-tls_scratch(size_t *size)
-{
-	if (state != TLS_OPEN) {
-		return NULL;
-	}
-	*size = sizeof tls.shared.scratch;
-	return tls.shared.scratch;
 }
 
 unsigned

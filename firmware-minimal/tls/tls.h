@@ -2,9 +2,8 @@
 /*
  * The TLS 1.2 client: BearSSL 0.6 as in the fact sheet bearssl, sections 2 to
  * 9, with the ATECC for every operation that it can do. One connection, static
- * memory; the X.509 context and the handshake's scratch share memory with what
- * is only used after it. Never waits for the peer; the handshake's operations
- * of the chip (and ECDH in software, 0.8 s) run inside tls_step().
+ * memory. Never waits for the peer; the handshake's operations of the chip (and
+ * ECDH in software, 0.8 s) run inside tls_step().
  *
  * One suite, ECDHE-ECDSA-ChaCha20-Poly1305-SHA256: the least flash, the
  * fastest here, no tables. AES-GCM would take 4 KB of flash for the sake of
@@ -62,13 +61,6 @@ void tls_consume(size_t n);
 void tls_close(uint32_t ms);
 /* The next handshake is a full one (after a certificate or trust change). */
 void tls_forget_session(void);
-
-/*
- * Memory that the handshake used, for buffers of the application: from
- * TLS_OPEN until TLS_CLOSED or the next tls_open(), which overwrites it. Aligned as for a
- * uint32_t. NULL when there is no open connection.
- */
-void *tls_scratch(size_t *size);
 
 /* 0: none. BearSSL's number (bearssl 11), or one of ours below. */
 unsigned tls_error(void);

@@ -29,17 +29,6 @@ static const char *const area_word[] = {
 #undef X
 };
 
-int
-log_level_parse(const char *word)
-{
-	for (int i = 0; i <= LOG_LEVEL_DEBUG; i++) {
-		if (strcmp(word, level_word[i]) == 0) {
-			return i;
-		}
-	}
-	return -1;
-}
-
 bool
 log_enabled(enum log_level level)
 {

@@ -83,8 +83,6 @@ typedef void log_sink(void *owner, enum log_level level, enum log_area area,
  */
 void log_setup(enum log_level level, log_sink *sink, void *owner);
 bool log_enabled(enum log_level level);
-/* "info" and so on; -1 for a word that is no level. */
-int log_level_parse(const char *word);
 
 void log_emit(enum log_level level, enum log_area area, const char *message,
               const struct log_field *fields);

@@ -84,9 +84,6 @@ void parse_defaults(struct load *load, const char *prefix, void *base);
 /* Is it a list with at most key->max groups? On failure reported. */
 bool parse_is_list(struct load *load, const struct config_setting_t *list,
                    const struct schema_key *key, const char *shown);
-/* Report the required keys that the group lacks. */
-void parse_required(struct load *load, const struct config_setting_t *group, const char *prefix,
-                    const char *shown);
 
 /* ---- maps.c ---- */
 void parse_maps(struct load *load, const struct config_setting_t *list);

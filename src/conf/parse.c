@@ -208,7 +208,8 @@ parse_is_list(struct load *load, const config_setting_t *list, const struct sche
 	return true;
 }
 
-void
+/* Report the required keys that the group lacks. */
+static void
 parse_required(struct load *load, const config_setting_t *group, const char *prefix,
                const char *shown)
 {

@@ -60,7 +60,7 @@ static const struct schema_word denials[] = {
 	{ NULL, 0 },
 };
 
-const struct schema_word schema_sources[] = {
+static const struct schema_word schema_sources[] = {
 	{ "san_uri", CONF_SOURCE_SAN_URI },
 	{ "san_dns", CONF_SOURCE_SAN_DNS },
 	{ "cn", CONF_SOURCE_CN },
@@ -69,7 +69,7 @@ const struct schema_word schema_sources[] = {
 	{ NULL, 0 },
 };
 
-const struct schema_word schema_log_levels[] = {
+static const struct schema_word schema_log_levels[] = {
 	{ "error", LOG_LEVEL_ERROR },
 	{ "warning", LOG_LEVEL_WARNING },
 	{ "notice", LOG_LEVEL_NOTICE },

@@ -50,8 +50,6 @@ struct schema_key {
 
 extern const struct schema_key conf_schema[];
 extern const size_t conf_schema_count;
-extern const struct schema_word schema_sources[];
-extern const struct schema_word schema_log_levels[];
 
 /* The key of that path, or NULL. */
 const struct schema_key *schema_find(const char *path);

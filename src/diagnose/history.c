@@ -448,15 +448,3 @@ history_story(struct history *h, enum history_kind kind, const char *key, histor
 	}
 	return e != NULL;
 }
-
-void
-history_walk(struct history *h, history_each *each, void *owner)
-{
-	struct list *at, *after;
-
-	for (unsigned tier = 0; tier < TIERS; tier++) {
-		list_each (at, after, &h->order[tier]) {
-			tell(list_entry(at, struct entry, used), each, owner);
-		}
-	}
-}

@@ -84,8 +84,6 @@ typedef void history_each(void *owner, enum history_kind kind, const char *key,
 /* The story of one, in order of time of their last event. False: unknown. */
 bool history_story(struct history *history, enum history_kind kind, const char *key,
                    history_each *each, void *owner);
-/* All episodes that are kept, in no order. */
-void history_walk(struct history *history, history_each *each, void *owner);
 /* Entries now. */
 size_t history_count(const struct history *history);
 

@@ -68,29 +68,14 @@ mqtt_decode_connack(struct span body, enum mqtt_version version, struct mqtt_con
 	return 0;
 }
 
-static size_t
-remaining_of(enum mqtt_version version, const struct mqtt_connack *a,
-             const struct mqtt_edit *edits, size_t count)
-{
-	return 2 + (version == MQTT_5 ? mqtt_props_edited_size(&a->props, edits, count) : 0);
-}
-
-size_t
-mqtt_connack_size(enum mqtt_version version, const struct mqtt_connack *a,
-                  const struct mqtt_edit *edits, size_t count)
-{
-	size_t n = remaining_of(version, a, edits, count);
-
-	return 1 + varint_size((uint32_t)n) + n;
-}
-
 void
 mqtt_write_connack(struct writer *w, enum mqtt_version version, const struct mqtt_connack *a,
                    const struct mqtt_edit *edits, size_t count)
 {
 	bool present = a->session_present && version != MQTT_3_1;
+	size_t props = version == MQTT_5 ? mqtt_props_edited_size(&a->props, edits, count) : 0;
 
-	mqtt_write_fixed(w, MQTT_CONNACK, 0, remaining_of(version, a, edits, count));
+	mqtt_write_fixed(w, MQTT_CONNACK, 0, 2 + props);
 	write_u8(w, present ? FLAG_SESSION_PRESENT : 0);
 	write_u8(w, a->code);
 	if (version == MQTT_5) {

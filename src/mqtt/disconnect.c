@@ -147,15 +147,6 @@ remaining_of(enum mqtt_type type, const struct mqtt_disconnect *d, size_t props)
 	return type == MQTT_DISCONNECT ? 1 : 2;
 }
 
-size_t
-mqtt_disconnect_size(enum mqtt_type type, const struct mqtt_disconnect *d,
-                     const struct mqtt_edit *edits, size_t count)
-{
-	size_t n = remaining_of(type, d, mqtt_props_edited_size(&d->props, edits, count));
-
-	return 1 + varint_size((uint32_t)n) + n;
-}
-
 void
 mqtt_write_disconnect_edited(struct writer *w, enum mqtt_type type,
                              const struct mqtt_disconnect *d, const struct mqtt_edit *edits,

@@ -1,37 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fixed header (2.1) and the names of packet types. */
+/* The fixed header (2.1) of every packet type. */
 #include "mqtt/mqtt_int.h"
 
 enum { CLIENT = 1 << MQTT_FROM_CLIENT, SERVER = 1 << MQTT_FROM_SERVER };
 
 static const struct {
-	const char *name;
 	uint8_t flags; /* Table 2-2; PUBLISH has rules of its own */
 	uint8_t senders;
 } types[16] = {
-	[0] = { "?", 0, 0 },
-	[MQTT_CONNECT] = { "CONNECT", 0, CLIENT },
-	[MQTT_CONNACK] = { "CONNACK", 0, SERVER },
-	[MQTT_PUBLISH] = { "PUBLISH", 0, CLIENT | SERVER },
-	[MQTT_PUBACK] = { "PUBACK", 0, CLIENT | SERVER },
-	[MQTT_PUBREC] = { "PUBREC", 0, CLIENT | SERVER },
-	[MQTT_PUBREL] = { "PUBREL", 2, CLIENT | SERVER },
-	[MQTT_PUBCOMP] = { "PUBCOMP", 0, CLIENT | SERVER },
-	[MQTT_SUBSCRIBE] = { "SUBSCRIBE", 2, CLIENT },
-	[MQTT_SUBACK] = { "SUBACK", 0, SERVER },
-	[MQTT_UNSUBSCRIBE] = { "UNSUBSCRIBE", 2, CLIENT },
-	[MQTT_UNSUBACK] = { "UNSUBACK", 0, SERVER },
-	[MQTT_PINGREQ] = { "PINGREQ", 0, CLIENT },
-	[MQTT_PINGRESP] = { "PINGRESP", 0, SERVER },
-	[MQTT_DISCONNECT] = { "DISCONNECT", 0, CLIENT | SERVER },
-	[MQTT_AUTH] = { "AUTH", 0, CLIENT | SERVER },
+	[MQTT_CONNECT] = { 0, CLIENT },
+	[MQTT_CONNACK] = { 0, SERVER },
+	[MQTT_PUBLISH] = { 0, CLIENT | SERVER },
+	[MQTT_PUBACK] = { 0, CLIENT | SERVER },
+	[MQTT_PUBREC] = { 0, CLIENT | SERVER },
+	[MQTT_PUBREL] = { 2, CLIENT | SERVER },
+	[MQTT_PUBCOMP] = { 0, CLIENT | SERVER },
+	[MQTT_SUBSCRIBE] = { 2, CLIENT },
+	[MQTT_SUBACK] = { 0, SERVER },
+	[MQTT_UNSUBSCRIBE] = { 2, CLIENT },
+	[MQTT_UNSUBACK] = { 0, SERVER },
+	[MQTT_PINGREQ] = { 0, CLIENT },
+	[MQTT_PINGRESP] = { 0, SERVER },
+	[MQTT_DISCONNECT] = { 0, CLIENT | SERVER },
+	[MQTT_AUTH] = { 0, CLIENT | SERVER },
 };
-
-const char *
-mqtt_type_text(enum mqtt_type type)
-{
-	return (unsigned)type < COUNT_OF(types) ? types[type].name : "?";
-}
 
 int
 mqtt_peek_varint(struct span in, uint32_t *value)

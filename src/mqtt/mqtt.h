@@ -101,8 +101,6 @@ enum mqtt_reason {
 
 /* The words of a reason code, "reason 0xNN unknown" for others; static. */
 const char *mqtt_reason_text(uint8_t code);
-/* "CONNECT" and so on; "?" for 0. */
-const char *mqtt_type_text(enum mqtt_type type);
 
 /* CONNACK return codes of 3.1.1 (3.1.1 3.2.2.3). */
 enum mqtt_return {
@@ -289,8 +287,6 @@ struct mqtt_connack {
 
 int mqtt_decode_connack(struct span body, enum mqtt_version version, struct mqtt_connack *out,
                         enum mqtt_reason *reason) MUST_CHECK;
-size_t mqtt_connack_size(enum mqtt_version version, const struct mqtt_connack *a,
-                         const struct mqtt_edit *edits, size_t count);
 /* 3.1 has no session present: it is not written there. */
 void mqtt_write_connack(struct writer *w, enum mqtt_version version, const struct mqtt_connack *a,
                         const struct mqtt_edit *edits, size_t count);
@@ -389,8 +385,6 @@ void mqtt_write_disconnect(struct writer *w, uint8_t reason, struct span text);
  * DISCONNECT or AUTH with its properties edited, in the shortest form that
  * says it. 5.0 only.
  */
-size_t mqtt_disconnect_size(enum mqtt_type type, const struct mqtt_disconnect *d,
-                            const struct mqtt_edit *edits, size_t count);
 void mqtt_write_disconnect_edited(struct writer *w, enum mqtt_type type,
                                   const struct mqtt_disconnect *d,
                                   const struct mqtt_edit *edits, size_t count);

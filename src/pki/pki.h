@@ -174,24 +174,21 @@ int pki_crl_make(const char *folder, const struct pki_crl_entry *entries, size_t
                  unsigned days, const char *out_file, char *why) MUST_CHECK;
 
 /*
- * Is the one list in the file (PEM or DER) a complete one that a CA of
- * ca_file has signed? A stale list passes: what to do with it is a matter of
- * policy. ERR_MALFORMED, ERR_NOT_FOUND (no such CA), ERR_CRYPTO (signature),
+ * Is every list in the file (PEM, or one in DER) a complete one that a CA of
+ * ca_file has signed? each() is told of one after the other, until the first
+ * fault. A stale list passes: what to do with it is a matter of policy.
+ * ERR_MALFORMED, ERR_NOT_FOUND (no such CA), ERR_CRYPTO (signature),
  * ERR_DENIED (starts in the future; CA without the right), ERR_VERSION (a
- * partial, delta or indirect list, one that OpenSSL would stumble over, or
- * more than one).
+ * partial, delta or indirect list, or one that OpenSSL would stumble over).
  */
-int pki_crl_check_file(const char *file, const char *ca_file, struct pki_crl_info *out,
-                       char *why) MUST_CHECK;
-/* The same for every list of a PEM file: the first fault ends it. */
 int pki_crl_check_bundle(const char *file, const char *ca_file,
                          void (*each)(void *arg, const struct pki_crl_info *info), void *arg,
                          char *why) MUST_CHECK;
 /*
  * Check the list and put it into the PEM file of lists that the daemon reads,
  * in the place of the older one of the same CA. ERR_EXISTS: the one that is
- * there is newer. ERR_DENIED also when the list is stale already. The same
- * list once more is no fault.
+ * there is newer. ERR_DENIED also when the list is stale already, ERR_VERSION
+ * also when the file holds several. The same list once more is no fault.
  */
 int pki_crl_install(const char *target_file, const char *crl_file, const char *ca_file,
                     char *why) MUST_CHECK;
@@ -221,12 +218,5 @@ struct pki_gateway_info {
 /* ERR_UNSAFE: a name in it is none that this program would write. */
 int pki_gateway_read(const char *folder, struct pki_gateway_info **out, char *why) MUST_CHECK;
 void pki_gateway_info_free(struct pki_gateway_info *info);
-/*
- * A new certificate with the names it has and those to add, the same start
- * and the same key: devices and sessions notice nothing. Names that are there
- * already are no fault. days 0: ten years.
- */
-int pki_gateway_renew(const char *folder, const char *const *add, size_t count, unsigned days,
-                      char *why) MUST_CHECK;
 
 #endif

@@ -24,24 +24,18 @@
 /* ---- reading ------------------------------------------------------------------------ */
 
 static int
-read_pem(struct span text, STACK_OF(X509_CRL) * lists)
+next_list(BIO *bio, void *lists)
 {
-	BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
-	X509_CRL *crl;
-	int rc = bio != NULL ? 0 : -ENOMEM;
+	X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
 
-	while (rc == 0 && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
-		if (sk_X509_CRL_push(lists, crl) <= 0) {
-			X509_CRL_free(crl);
-			rc = -ENOMEM;
-		}
+	if (crl == NULL) {
+		return ERR_NOT_FOUND;
 	}
-	BIO_free(bio);
-	if (rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-		rc = ERR_MALFORMED;
+	if (sk_X509_CRL_push(lists, crl) <= 0) {
+		X509_CRL_free(crl);
+		return -ENOMEM;
 	}
-	ERR_clear_error();
-	return rc;
+	return 0;
 }
 
 static int
@@ -76,7 +70,7 @@ pki_crl_read(const char *file, STACK_OF(X509_CRL) * *out, char *why)
 		rc = -ENOMEM;
 	} else {
 		rc = s.len > 1 && s.ptr[0] == 0x30 && s.ptr[1] >= 0x80 ? read_der(s, lists)
-								       : read_pem(s, lists);
+								       : pki_pem_each(s, next_list, lists);
 	}
 	buf_release(&text);
 	if (rc != 0) {
@@ -367,21 +361,6 @@ read_one(const char *file, STACK_OF(X509) * cas, const char *ca_file, X509_CRL *
 		*crl = sk_X509_CRL_shift(lists);
 	}
 	sk_X509_CRL_pop_free(lists, X509_CRL_free);
-	return rc;
-}
-
-int
-pki_crl_check_file(const char *file, const char *ca_file, struct pki_crl_info *out, char *why)
-{
-	STACK_OF(X509) *cas = NULL;
-	X509_CRL *crl = NULL;
-	int rc = pki_x509_read_all(ca_file, &cas, why);
-
-	if (rc == 0) {
-		rc = read_one(file, cas, ca_file, &crl, out, why);
-	}
-	X509_CRL_free(crl);
-	sk_X509_pop_free(cas, X509_free);
 	return rc;
 }
 

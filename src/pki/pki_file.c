@@ -149,26 +149,42 @@ pki_x509_read(const char *file, X509 **out, char *why)
 	return rc;
 }
 
-static int
-read_all(struct span text, STACK_OF(X509) * list)
+int
+pki_pem_each(struct span text, int (*next)(BIO *bio, void *owner), void *owner)
 {
 	BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
-	X509 *x509;
 	int rc = bio != NULL ? 0 : -ENOMEM;
 
-	while (rc == 0 && (x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		if (sk_X509_push(list, x509) <= 0) {
-			X509_free(x509);
-			rc = -ENOMEM;
-		}
+	while (rc == 0) {
+		rc = next(bio, owner);
 	}
 	BIO_free(bio);
-	/* The end of the file is told by the same means as damage. */
-	if (rc == 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-		rc = ERR_MALFORMED;
+	if (rc == ERR_NOT_FOUND) {
+		unsigned long last = ERR_peek_last_error();
+
+		/* The end of the text is told by the same means as damage. */
+		rc = ERR_GET_LIB(last) == ERR_LIB_PEM &&
+				     ERR_GET_REASON(last) == PEM_R_NO_START_LINE ?
+			     0 :
+			     ERR_MALFORMED;
 	}
 	ERR_clear_error();
 	return rc;
+}
+
+static int
+next_certificate(BIO *bio, void *list)
+{
+	X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	if (x509 == NULL) {
+		return ERR_NOT_FOUND;
+	}
+	if (sk_X509_push(list, x509) <= 0) {
+		X509_free(x509);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /* DER, or a text that only our own reader understands: one certificate. */
@@ -196,7 +212,7 @@ pki_x509_read_all(const char *file, STACK_OF(X509) * *out, char *why)
 		return rc;
 	}
 	list = sk_X509_new_null();
-	rc = list != NULL ? read_all(buf_span(&text), list) : -ENOMEM;
+	rc = list != NULL ? pki_pem_each(buf_span(&text), next_certificate, list) : -ENOMEM;
 	buf_release(&text);
 	if (rc != 0) {
 		rc = pki_fail(why, rc, "%s: a certificate is damaged (%s).", file, err_text(rc));

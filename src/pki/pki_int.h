@@ -70,6 +70,13 @@ int pki_x509_read(const char *file, X509 **x509, char *why) MUST_CHECK;
 int pki_x509_read_all(const char *file, STACK_OF(X509) **list, char *why) MUST_CHECK;
 void pki_wipe(struct buf *b);
 
+/*
+ * Call next() for each object of a PEM text: it reads one off bio and returns
+ * ERR_NOT_FOUND when OpenSSL gave it none. 0 at the end of the text,
+ * ERR_MALFORMED when an object is damaged, else next()'s code.
+ */
+int pki_pem_each(struct span text, int (*next)(BIO *bio, void *owner), void *owner) MUST_CHECK;
+
 /* A certificate request whose key is strong enough and whose signature is right. */
 struct pki_request {
 	X509_REQ *req;

@@ -101,8 +101,6 @@ int reg_find_fingerprint(struct reg *reg, const char *fingerprint,
  */
 int reg_enrol(struct reg *reg, const struct reg_device *device, bool replace,
               bool *renewed) MUST_CHECK;
-/* As reg_revoke() without a reason, or reg_reinstate(). */
-int reg_set_state(struct reg *reg, struct span name, enum reg_state state) MUST_CHECK;
 /*
  * Lock a device out, with a reason of RFC 5280 5.3.1 ("keyCompromise",
  * "cessationOfOperation", ..., or "unspecified"), and record its certificates

@@ -103,13 +103,6 @@ reg_reinstate(struct reg *reg, struct span name)
 	return rc != 0 ? rc : reg_write_end(reg, reinstate(reg, name));
 }
 
-int
-reg_set_state(struct reg *reg, struct span name, enum reg_state state)
-{
-	return state == REG_REVOKED ? reg_revoke(reg, name, "unspecified") :
-	                              reg_reinstate(reg, name);
-}
-
 /* ---- asking ---------------------------------------------------------------------------- */
 
 int

@@ -18,7 +18,8 @@
 #define FREE_KEPT 256          /* pages that stay for the next outage */
 #define VACUUM_STEP "PRAGMA incremental_vacuum(64)" /* pages given back in one step */
 
-int
+/* SQLite's code to ours. */
+static int
 disk_code(struct spool *spool, int code)
 {
 	int system = spool->db != NULL ? sqlite3_system_errno(spool->db) : 0;

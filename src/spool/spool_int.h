@@ -184,7 +184,6 @@ int schema_load(struct spool *spool, const char *file, char *why, size_t size);
 void schema_close(struct spool *spool);
 
 /* ---- spool_disk.c ---- */
-int disk_code(struct spool *spool, int code); /* SQLite's to ours */
 /* Prepared when first used; NULL sets spool->error. */
 sqlite3_stmt *disk_statement(struct spool *spool, enum statement which);
 /* Step: SQLITE_ROW or SQLITE_DONE; else spool->error is set and the statement reset. */

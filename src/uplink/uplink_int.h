@@ -186,6 +186,12 @@ struct life {
 	bool frozen;     /* the broker was told so */
 };
 
+#define TROUBLES 8
+
+struct trouble {
+	const char *text, *remedy;
+};
+
 enum uplink_state {
 	UPLINK_IDLE,    /* not started, or closed */
 	UPLINK_WAITING, /* for the next try */
@@ -222,7 +228,10 @@ struct uplink {
 	struct life life;
 	struct loop_timer unread; /* to look again for the rest of a packet */
 	struct uplink_info info;
-	const char *said;        /* the last trouble that was logged */
+	struct trouble said[TROUBLES]; /* that were logged since it was last steady */
+	unsigned troubles;
+	bool up_said;            /* the last line says that it is up */
+	bool missed;             /* the broker was not there at the last try, or since */
 	bool closing;
 	unsigned handles;        /* that must be gone before done() */
 	void (*done)(void *owner);
@@ -258,6 +267,7 @@ session_up(const struct uplink *uplink)
 
 /* uplink.c */
 void uplink_connected(struct uplink *uplink);
+void uplink_second(struct uplink *uplink); /* is over */
 /* Is there a session that answers? Notes when that changes. */
 void uplink_note(struct uplink *uplink);
 void uplink_ended(struct uplink *uplink, const struct session_link *link);

@@ -164,7 +164,7 @@ check(const struct side *side, int version)
 			            version);
 		}
 		if (rc < 0) {
-			fault(mqtt_type_text(fixed.type));
+			fault("packet");
 		}
 		left = span_skip(left, mqtt_packet_size(fixed.remaining));
 		first = false;

@@ -116,7 +116,7 @@ test_episode_cap(void **state)
 	/* After hours of peace the same cause is a new story. */
 	failed(h, "a", 4000 + 2 * 3600000, CAUSE_EXPIRED);
 	told.count = 0;
-	history_walk(h, hear, &told);
+	assert_true(history_story(h, HISTORY_ADDRESS, "a", hear, &told));
 	assert_int_equal(told.count, 3);
 	assert_int_equal(told.episodes[2].count, 1);
 	assert_int_equal(told.episodes[1].cause, CAUSE_EXPIRED);

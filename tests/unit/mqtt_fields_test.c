@@ -168,7 +168,6 @@ connack_fields(void **state)
 	w = writer_of(made, sizeof made);
 	mqtt_write_connack(&w, MQTT_5, &a, &drop, 1);
 	assert_bytes(&w, "20{00 9d {21 0014}}");
-	assert_int_equal(mqtt_connack_size(MQTT_5, &a, &drop, 1), writer_len(&w));
 }
 
 static void
@@ -334,7 +333,6 @@ disconnect_fields(void **state)
 	                                        MQTT_FROM_SERVER, MQTT_5, &d, &reason), 0);
 	mqtt_write_disconnect_edited(&w, MQTT_DISCONNECT, &d, &drop, 1);
 	assert_bytes(&w, "e0{9c}");
-	assert_int_equal(mqtt_disconnect_size(MQTT_DISCONNECT, &d, &drop, 1), 3);
 	w = writer_of(made, sizeof made);
 	mqtt_write_disconnect(&w, MQTT_SERVER_SHUTTING_DOWN, span_str("bye"));
 	assert_bytes(&w, "e0{8b{1f<'bye'>}}");

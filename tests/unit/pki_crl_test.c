@@ -87,6 +87,19 @@ make(const char *where, const char *file)
 	assert_int_equal(pki_crl_make(where, entries, 3, 30, file, why), 0);
 }
 
+static void
+take_info(void *arg, const struct pki_crl_info *info)
+{
+	*(struct pki_crl_info *)arg = *info;
+}
+
+/* Leaves in info what is said of the last list. */
+static int
+check_list(const char *file, const char *ca_file, struct pki_crl_info *info)
+{
+	return pki_crl_check_bundle(file, ca_file, take_info, info, why);
+}
+
 /* Files one behind the other. */
 static void
 join(const char *a, const char *b, const char *to)
@@ -144,8 +157,7 @@ list_has_its_profile(void **state)
 	assert_int_equal(stat(in(folder, "one.crl"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0644);
 
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why), 0);
+	assert_int_equal(check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info), 0);
 	assert_string_equal(info.issuer, "CN=One");
 	assert_string_equal(info.number, "1");
 	assert_int_equal(info.this_update, NOW);
@@ -161,12 +173,10 @@ list_may_be_empty(void **state)
 
 	(void)state;
 	assert_int_equal(pki_crl_make(folder, NULL, 0, 1, in(folder, "one.crl"), why), 0);
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why), 0);
+	assert_int_equal(check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info), 0);
 	assert_int_equal(info.count, 0);
 	clock_fake(0, NOW + DAY + 1);
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why), 0);
+	assert_int_equal(check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info), 0);
 	assert_true(info.stale);
 }
 
@@ -175,7 +185,7 @@ assert_number(const char *file, const char *number)
 {
 	struct pki_crl_info info;
 
-	assert_int_equal(pki_crl_check_file(file, in(folder, "ca.crt"), &info, why), 0);
+	assert_int_equal(check_list(file, in(folder, "ca.crt"), &info), 0);
 	assert_string_equal(info.number, number);
 }
 
@@ -314,16 +324,14 @@ der_and_bundles_of_cas(void **state)
 	(void)state;
 	make(other, in(folder, "two.crl"));
 	join(in(folder, "ca.crt"), in(other, "ca.crt"), in(folder, "cas.pem"));
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "two.crl"), in(folder, "cas.pem"), &info, why), 0);
+	assert_int_equal(check_list(in(folder, "two.crl"), in(folder, "cas.pem"), &info), 0);
 	assert_string_equal(info.issuer, "CN=Two");
 	crl = load_one(in(folder, "two.crl"));
 	len = i2d_X509_CRL(crl, &bytes);
 	assert_true(len > 0);
 	assert_int_equal(pki_write_file(in(folder, "file"), 0644, span_of(bytes, (size_t)len), why),
 			 0);
-	assert_int_equal(pki_crl_check_file(in(folder, "file"), in(folder, "cas.pem"), &info, why),
-			 0);
+	assert_int_equal(check_list(in(folder, "file"), in(folder, "cas.pem"), &info), 0);
 	/* One byte less, one byte more. */
 	for (int i = -1; i <= 1; i += 2) {
 		buf_consume(&der, buf_len(&der));
@@ -333,7 +341,7 @@ der_and_bundles_of_cas(void **state)
 						span_head(buf_span(&der), (size_t)(len + i)), why),
 				 0);
 		assert_int_equal(
-			pki_crl_check_file(in(folder, "file"), in(folder, "cas.pem"), &info, why),
+			check_list(in(folder, "file"), in(folder, "cas.pem"), &info),
 			ERR_MALFORMED);
 	}
 	buf_release(&der);
@@ -349,7 +357,7 @@ foreign_lists_are_refused(void **state)
 	(void)state;
 	make(other, in(folder, "two.crl"));
 	assert_int_equal(
-		pki_crl_check_file(in(folder, "two.crl"), in(folder, "ca.crt"), &info, why),
+		check_list(in(folder, "two.crl"), in(folder, "ca.crt"), &info),
 		ERR_NOT_FOUND);
 	assert_non_null(strstr(why, "list of \"CN=Two\", which is not among the CAs"));
 	assert_int_equal(info.count, 77);
@@ -357,20 +365,18 @@ foreign_lists_are_refused(void **state)
 	unlink(in(other, "ca.key"));
 	unlink(in(other, "ca.crt"));
 	assert_int_equal(pki_make_ca(other, "Two", 0, why), 0);
-	assert_int_equal(pki_crl_check_file(in(folder, "two.crl"), in(other, "ca.crt"), &info, why),
-			 ERR_CRYPTO);
-	assert_int_equal(pki_crl_check_file(in(folder, "ca.crt"), in(other, "ca.crt"), &info, why),
+	assert_int_equal(check_list(in(folder, "two.crl"), in(other, "ca.crt"), &info), ERR_CRYPTO);
+	assert_int_equal(check_list(in(folder, "ca.crt"), in(other, "ca.crt"), &info),
 			 ERR_MALFORMED);
 	assert_non_null(strstr(why, "holds no revocation list"));
-	assert_int_equal(pki_crl_check_file(in(folder, "none"), in(other, "ca.crt"), &info, why),
-			 -ENOENT);
+	assert_int_equal(check_list(in(folder, "none"), in(other, "ca.crt"), &info), -ENOENT);
 	/* Two in one file. */
 	make(other, in(folder, "one.crl"));
 	make(other, in(folder, "two.crl"));
 	join(in(folder, "one.crl"), in(folder, "two.crl"), in(folder, "both.crl"));
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "both.crl"), in(other, "ca.crt"), &info, why),
-		ERR_VERSION);
+	assert_int_equal(pki_crl_install(in(folder, "crls.pem"), in(folder, "both.crl"),
+					 in(other, "ca.crt"), why),
+			 ERR_VERSION);
 }
 
 static void
@@ -381,11 +387,10 @@ future_lists_are_refused(void **state)
 	(void)state;
 	make(folder, in(folder, "one.crl"));
 	clock_fake(0, NOW - 299);
-	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why), 0);
+	assert_int_equal(check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info), 0);
 	clock_fake(0, NOW - 400);
 	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why),
+		check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info),
 		ERR_DENIED);
 	assert_non_null(strstr(why, "Check the clock"));
 }
@@ -475,7 +480,7 @@ partial_lists_are_refused(void **state)
 		make(folder, in(folder, "one.crl"));
 		extend(in(folder, "one.crl"), rows[i].nid, rows[i].value, rows[i].critical);
 		assert_int_equal(
-			pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why),
+			check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info),
 			rows[i].rc);
 		unlink(in(folder, "one.crl"));
 	}
@@ -498,7 +503,7 @@ critical_entries_are_refused(void **state)
 	resign(crl, in(folder, "one.crl"));
 	X509_CRL_free(crl);
 	assert_int_equal(
-		pki_crl_check_file(in(folder, "one.crl"), in(folder, "ca.crt"), &info, why),
+		check_list(in(folder, "one.crl"), in(folder, "ca.crt"), &info),
 		ERR_VERSION);
 	assert_non_null(strstr(why, "critical entries"));
 }

@@ -114,7 +114,7 @@ nothing_changes_without_an_actor(void **state)
 	assert_non_null(strstr(reg_error(reg), "answers"));
 	assert_int_equal(reg_revoke(reg, span_str("x"), "unspecified"), ERR_DENIED);
 	assert_int_equal(reg_reinstate(reg, span_str("x")), ERR_DENIED);
-	assert_int_equal(reg_set_state(reg, span_str("x"), REG_REVOKED), ERR_DENIED);
+	assert_int_equal(reg_revoke(reg, span_str("x"), "unspecified"), ERR_DENIED);
 	assert_int_equal(reg_set_group(reg, span_str("x"), "g"), ERR_DENIED);
 	assert_int_equal(reg_set_label(reg, span_str("x"), "a", "b"), ERR_DENIED);
 	assert_int_equal(reg_remove(reg, span_str("x")), ERR_DENIED);
@@ -230,7 +230,7 @@ revocation_reaches_the_certificates(void **state)
 	assert_int_equal(d.state, REG_ENROLLED);
 	assert_string_equal(d.revoked_reason, "");
 	assert_int_equal(d.revoked_at, 0);
-	assert_int_equal(reg_set_state(f->reg, span_str("x"), REG_REVOKED), 0);
+	assert_int_equal(reg_revoke(f->reg, span_str("x"), "unspecified"), 0);
 	assert_string_equal(found(f->reg, "x").revoked_reason, "unspecified");
 	/* A new certificate for the same key ends it too. */
 	assert_int_equal(enrol(f->reg, "x", KEY_B, "h4", false), 0);

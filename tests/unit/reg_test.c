@@ -220,7 +220,7 @@ damage_within_is_a_sentence(void **state)
 	assert_int_equal(open_as_anna(f->file, REG_WRITE, &reg), 0);
 	assert_int_equal(reg_find(reg, span_str("x"), &found), ERR_DATABASE);
 	assert_non_null(strstr(reg_error(reg), "damaged"));
-	assert_int_equal(reg_set_state(reg, span_str("x"), REG_REVOKED), ERR_DATABASE);
+	assert_int_equal(reg_revoke(reg, span_str("x"), "unspecified"), ERR_DATABASE);
 	reg_close(reg);
 }
 
@@ -262,7 +262,7 @@ reader_cannot_write(void **state)
 	assert_int_equal(reg_find(reg, span_str("x"), &found), 0);
 	assert_int_equal(reg_enrol(reg, &d, false, &renewed), ERR_DATABASE);
 	assert_non_null(strstr(reg_error(reg), "reading only"));
-	assert_int_equal(reg_set_state(reg, span_str("x"), REG_REVOKED), ERR_DATABASE);
+	assert_int_equal(reg_revoke(reg, span_str("x"), "unspecified"), ERR_DATABASE);
 	assert_int_equal(reg_subscription_put(reg, span_str("dev"), span_str("c"), &s), ERR_DATABASE);
 	assert_int_equal(reg_find(reg, span_str("x"), &found), 0);
 	assert_int_equal(found.state, REG_ENROLLED);
@@ -339,7 +339,7 @@ same_key_renews_another_needs_replace(void **state)
 	snprintf(d.group, sizeof d.group, "sensors");
 	d.enrolled_at = 500;
 	assert_int_equal(reg_enrol(f->reg, &d, false, &renewed), 0);
-	assert_int_equal(reg_set_state(f->reg, span_str("board"), REG_REVOKED), 0);
+	assert_int_equal(reg_revoke(f->reg, span_str("board"), "unspecified"), 0);
 	d.group[0] = '\0';
 	d.not_after = 3000;
 	d.enrolled_at = 900;
@@ -407,12 +407,12 @@ changes_need_a_known_device(void **state)
 	memset(longer, 'g', sizeof longer - 1);
 	longer[sizeof longer - 1] = '\0';
 	enrol(f->reg, "x", KEY_A);
-	assert_int_equal(reg_set_state(f->reg, span_str("y"), REG_REVOKED), ERR_NOT_FOUND);
+	assert_int_equal(reg_revoke(f->reg, span_str("y"), "unspecified"), ERR_NOT_FOUND);
 	assert_int_equal(reg_set_group(f->reg, span_str("y"), "g"), ERR_NOT_FOUND);
 	assert_int_equal(reg_remove(f->reg, span_str("y")), ERR_NOT_FOUND);
 	assert_int_equal(reg_set_group(f->reg, span_str("x"), longer), ERR_LIMIT);
 	assert_int_equal(reg_set_group(f->reg, span_str("x"), "g"), 0);
-	assert_int_equal(reg_set_state(f->reg, span_str("x"), REG_REVOKED), 0);
+	assert_int_equal(reg_revoke(f->reg, span_str("x"), "unspecified"), 0);
 	assert_int_equal(reg_find(f->reg, span_str("x"), &found), 0);
 	assert_int_equal(found.state, REG_REVOKED);
 	assert_string_equal(found.group, "g");
@@ -579,7 +579,7 @@ other_handles_see_the_generation_change(void **state)
 	} while (0)
 	enrol(f->reg, "x", KEY_A);
 	CHANGES(0);
-	CHANGES(reg_set_state(f->reg, span_str("x"), REG_REVOKED));
+	CHANGES(reg_revoke(f->reg, span_str("x"), "unspecified"));
 	CHANGES(reg_set_group(f->reg, span_str("x"), "g"));
 	CHANGES(reg_set_label(f->reg, span_str("x"), "a", "b"));
 	CHANGES(reg_set_label(f->reg, span_str("x"), "a", "c"));
@@ -782,7 +782,7 @@ work(void *argument)
 		note_result(w, reg_find(reg, span_str(name), &found));
 		note_result(w, reg_note_sightings(reg, &s, 1));
 		note_result(w, reg_subscription_put(reg, span_str("dev"), span_str(name), &sub));
-		note_result(w, reg_set_state(reg, span_str(name), REG_REVOKED));
+		note_result(w, reg_revoke(reg, span_str(name), "unspecified"));
 		(void)reg_generation(reg);
 	}
 	reg_close(reg);

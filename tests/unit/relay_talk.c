@@ -35,7 +35,7 @@ static struct topic_rule subscribe_rules[] = {
 	{ .device = TEXT("reply/+"), .broker = TEXT("reply/${identity}/+"), .max_qos = 2 },
 };
 
-const struct topic_rules talk_rules = {
+static const struct topic_rules usual_rules = {
 	.publish = publish_rules,
 	.publish_count = COUNT_OF(publish_rules),
 	.subscribe = subscribe_rules,
@@ -43,7 +43,7 @@ const struct topic_rules talk_rules = {
 	.on_denial = TOPIC_DENIAL_DROP,
 };
 
-const struct relay_limits talk_limits = {
+static const struct relay_limits usual_limits = {
 	.packet_size = VARINT_MAX + 5,
 	.packet_memory = 4096,
 	.keepalive_max = 0,
@@ -178,12 +178,12 @@ limits_of(const struct scene *scene)
 {
 	struct relay_limits l = scene->limits;
 
-	limit_default(&l.packet_size, talk_limits.packet_size);
-	limit_default(&l.packet_memory, talk_limits.packet_memory);
-	limit_default(&l.denied_inflight, talk_limits.denied_inflight);
-	limit_default(&l.subscriptions, talk_limits.subscriptions);
-	limit_default(&l.topic_aliases, talk_limits.topic_aliases);
-	limit_default(&l.hold_memory, talk_limits.hold_memory);
+	limit_default(&l.packet_size, usual_limits.packet_size);
+	limit_default(&l.packet_memory, usual_limits.packet_memory);
+	limit_default(&l.denied_inflight, usual_limits.denied_inflight);
+	limit_default(&l.subscriptions, usual_limits.subscriptions);
+	limit_default(&l.topic_aliases, usual_limits.topic_aliases);
+	limit_default(&l.hold_memory, usual_limits.hold_memory);
 	return l;
 }
 
@@ -194,7 +194,7 @@ talk_start(struct talker *t, const struct scene *scene)
 
 	*t = (struct talker){ .kept = scene->kept, .store_fails = scene->store_fails };
 	t->settings = (struct relay_settings){
-		.rules = scene->rules != NULL ? scene->rules : &talk_rules,
+		.rules = scene->rules != NULL ? scene->rules : &usual_rules,
 		.vars = { .identity = span_str("dev"), .gateway = span_str("dev") },
 		.client_id = scene->client_id != NULL ? scene->client_id : "${identity}",
 		.own_client_id = "gateway-${gateway}",
@@ -450,8 +450,8 @@ longest(const struct scene *scene)
 	return most;
 }
 
-void
-talk_play(const struct scene *scene)
+static void
+play_in_all_ways(const struct scene *scene)
 {
 	static const size_t arena[] = { 0, 900, 1024, 1030, 1100, 2000, 70000 };
 	size_t most = longest(scene);
@@ -474,6 +474,6 @@ void
 talk_play_all(const struct scene *scenes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		talk_play(&scenes[i]);
+		play_in_all_ways(&scenes[i]);
 	}
 }

@@ -36,7 +36,11 @@ struct talk {
 struct scene {
 	const char *name;
 	const struct talk *talk;
-	const struct topic_rules *rules; /* NULL: talk_rules */
+	/*
+	 * NULL: Home, log/+, q0 (QoS 0), plain (retain cleared), tiny (4 bytes), kept, same;
+	 * inTopic, all/#, reply/+.
+	 */
+	const struct topic_rules *rules;
 	const char *client_id;           /* NULL: "${identity}" */
 	const char *password;
 	struct relay_limits limits;      /* zero fields: generous */
@@ -49,12 +53,7 @@ struct scene {
 	struct relay_ending ending;
 };
 
-/* Home, log/+, q0 (QoS 0), plain (retain cleared), tiny (4 bytes); inTopic, all/#, reply/+. */
-extern const struct topic_rules talk_rules;
-extern const struct relay_limits talk_limits;
-
-/* Play it in all ways; fails the test. */
-void talk_play(const struct scene *scene);
+/* Play each in all ways; fails the test. */
 void talk_play_all(const struct scene *scenes, size_t count);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
