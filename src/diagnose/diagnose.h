@@ -196,7 +196,7 @@ struct diagnose_evidence {
 	uint32_t unacknowledged;         /* bytes sent that the peer never confirmed */
 	uint64_t app_in, app_out;        /* decrypted bytes */
 	enum diagnose_admit admit;
-	char admit_why[DIAGNOSE_NAME];
+	char admit_why[2 * DIAGNOSE_NAME];
 	struct diagnose_certificate certificate;
 	struct diagnose_presented presented;
 	struct diagnose_before before;

@@ -214,6 +214,27 @@ crl_stale(const struct diagnose_evidence *e)
 	return e->verify_error == N_X509_V_ERR_CRL_HAS_EXPIRED;
 }
 
+/* What OpenSSL finds in lists, and never in certificates. */
+static bool
+crl_unusable(const struct diagnose_evidence *e)
+{
+	switch (e->verify_error) {
+	case N_X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+	case N_X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case N_X509_V_ERR_CRL_NOT_YET_VALID:
+	case N_X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+	case N_X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+	case N_X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case N_X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+	case N_X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+	case N_X509_V_ERR_DIFFERENT_CRL_SCOPE:
+	case N_X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool
 verify_other(const struct diagnose_evidence *e)
 {
@@ -260,6 +281,7 @@ static const struct rule list[] = {
 	{ CAUSE_DAMAGED, damaged, CHECKED },
 	{ CAUSE_CRL_MISSING, crl_missing, CHECKED },
 	{ CAUSE_CRL_STALE, crl_stale, CHECKED },
+	{ CAUSE_CRL_UNUSABLE, crl_unusable, CHECKED },
 	{ CAUSE_VERIFY_OTHER, verify_other, CHECKED },
 	{ CAUSE_WRONG_KEY, wrong_key, BY_REASON | BY_CERTIFICATE },
 };

@@ -140,10 +140,12 @@ cannot_sign(const struct diagnose_evidence *e)
 	       hello_is_bearssl(&e->hello);
 }
 
+/* Also with a goodbye: then it is we who close. */
 static bool
 left(const struct diagnose_evidence *e)
 {
-	return e->hello_state == HELLO_READ && peer_left(e);
+	return e->hello_state == HELLO_READ &&
+	       (peer_left(e) || (e->alert_in.seen && e->alert_in.number == 0));
 }
 
 static bool

@@ -142,6 +142,16 @@ gateway_key(const struct diagnose_evidence *e)
 	return no_suite(e);
 }
 
+/* Behind the hello; before it, it is out of place. */
+static bool
+out_of_order(const struct diagnose_evidence *e)
+{
+	return has_reason(e, N_SSL_R_UNEXPECTED_MESSAGE) ||
+	       has_reason(e, N_SSL_R_UNEXPECTED_RECORD) ||
+	       has_reason(e, N_SSL_R_CCS_RECEIVED_EARLY) ||
+	       has_reason(e, N_SSL_R_INAPPROPRIATE_FALLBACK);
+}
+
 static bool
 bad_fragment(const struct diagnose_evidence *e)
 {
@@ -169,6 +179,7 @@ static const struct rule list[] = {
 	{ CAUSE_NO_SIGNATURE, no_signature, BY_HELLO | BY_REASON },
 	{ CAUSE_CLIENT_SUITES, client_suites, BY_HELLO | BY_REASON },
 	{ CAUSE_GATEWAY_KEY, gateway_key, BY_HELLO | BY_REASON | BY_PRESENTED },
+	{ CAUSE_OUT_OF_ORDER, out_of_order, BY_MESSAGES | BY_REASON },
 };
 
 const struct rules rules_start = { list, sizeof list / sizeof list[0] };

@@ -35,7 +35,7 @@ take_census(struct doctor *d, struct census *c)
 	*c = (struct census){ .now = clock_wall(),
 			      .pending = strangers > 0 ? (unsigned)strangers : 0 };
 	if (strangers < 0 || reg_each(d->reg, count_device, c) != 0) {
-		doctor_fault(d, "The register cannot be read: %s.", reg_error(d->reg));
+		doctor_fault(d, "The register cannot be read. %s", reg_error(d->reg));
 		return false;
 	}
 	return true;

@@ -20,6 +20,7 @@
 struct fleet_reader {
 	yaml_parser_t parser;
 	yaml_event_t event;
+	unsigned depth; /* of open maps and lists */
 	bool stop;
 	int error; /* -ENOMEM */
 	unsigned faults;
@@ -82,6 +83,28 @@ special(const yaml_event_t *event)
 	return anchor != NULL ? "anchors" : tag != NULL ? "tags" : NULL;
 }
 
+/* Deeper than any fleet file: libyaml takes ages for thousands of brackets. */
+#define DEPTH_MAX 16
+
+/* False: too deep. */
+static bool
+count_depth(struct fleet_reader *r)
+{
+	switch (r->event.type) {
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_MAPPING_START_EVENT:
+		r->depth++;
+		break;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		r->depth--;
+		break;
+	default:
+		break;
+	}
+	return r->depth <= DEPTH_MAX;
+}
+
 static void
 next(struct fleet_reader *r)
 {
@@ -99,6 +122,11 @@ next(struct fleet_reader *r)
 		}
 		fault_at(r, r->parser.problem_mark.line + 1, "this is no YAML: %s",
 		         r->parser.problem != NULL ? r->parser.problem : "not readable");
+		return;
+	}
+	if (!count_depth(r)) {
+		r->stop = true;
+		fault_at(r, line_of(r), "maps and lists are nested too deeply here");
 		return;
 	}
 	what = special(&r->event);

@@ -373,13 +373,19 @@ tls_write(struct tls *tls, const struct batch *plain, struct buf *out)
 void
 tls_shutdown(struct tls *tls, struct buf *out)
 {
-	if (tls->state == TLS_OPEN || (tls->state == TLS_ENDED && tls->ended == ERR_CLOSED)) {
+	bool open = tls->state == TLS_OPEN || (tls->state == TLS_ENDED && tls->ended == ERR_CLOSED);
+
+	/* A second call would read, as would tls_read(): from buffers that are gone
+	 * (OpenSSL 3.0.13 and older free them with half a record in, CVE-2024-4741). */
+	if (open && (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN) == 0) {
 		enter(tls, out);
 		(void)SSL_shutdown(tls->ssl);
 		/* Alerts leave record buffers behind, 33 KiB while the socket lingers. */
 		(void)SSL_free_buffers(tls->ssl);
 		ERR_clear_error();
 		tls->out = NULL;
+		tls->state = TLS_ENDED;
+		tls->ended = ERR_CLOSED;
 	}
 }
 

@@ -174,7 +174,7 @@ int tls_write(struct tls *tls, const struct batch *plain, struct buf *out) MUST_
  * dates and the register are not looked at.
  */
 bool tls_still_trusted(const struct tls *tls, const struct tls_context *now);
-/* close_notify. */
+/* close_notify: the end of this connection, in both directions; nothing is read any more. */
 void tls_shutdown(struct tls *tls, struct buf *out);
 
 /* ---- facts ----------------------------------------------------------------------------- */

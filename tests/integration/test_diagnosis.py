@@ -200,6 +200,11 @@ def start_behind_intermediate(gw):
     with_leaf(gw, ca=gw.middle)
 
 
+def start_with_forged_list(gw):
+    gw.write_conf(tls={"crl": write_crl(gw, Authority(cert=ours(gw).cert))})
+    start_open(gw)
+
+
 def start_with_revoked_authority(gw):
     gw.write_conf(tls={"crl": write_crl(gw, ours(gw), make_intermediate(gw))})
     start_open(gw)
@@ -239,6 +244,7 @@ KINDS = {  # name: (configuration, how it is started)
     "authorities": (USUAL, start_with_authorities),
     "intermediate": (USUAL, start_behind_intermediate),
     "list": (USUAL, start_with_stale_list),
+    "list-forged": (USUAL, start_with_forged_list),
     "authority-revoked": (USUAL, start_with_revoked_authority),
     "p384": (USUAL, with_p384_key),
     "no-broker": (USUAL, start_without_broker),
@@ -446,6 +452,16 @@ def endless_client_certificate(at):
     at.after_flight(record(HANDSHAKE, b"\x0b\x03\x00\x00" + bytes(8000)))
 
 
+@row("handshake-out-of-order")
+def early_cipher_change(at):
+    at.after_flight(record(20, b"\x01"))
+
+
+@row("handshake-out-of-order")
+def needless_fallback(at):
+    at.s_client("-tls1_2", "-fallback_scsv")
+
+
 @row("bad-fragment-length", says="9")
 def bad_fragment(at):
     at.send(hello(ECDSA_SUITES, extensions=p256_extensions((1, b"\x09"))))
@@ -546,6 +562,12 @@ def no_intermediate(at):
     at.refused(at.gw.middle.issue(at.gw.folder, "leaf", "below"))
 
 
+@row("crl-unusable", "list-forged")
+def forged_list(at):
+    """The device is good, and so is its certificate."""
+    at.refused(at.gw.enroll())
+
+
 @row("issuer-revoked", "authority-revoked", says="Middle CA")
 def revoked_authority(at):
     """The device is enrolled and good; who issued its certificate is not any more."""
@@ -644,7 +666,7 @@ def not_registered(at):
     return "newcomer"
 
 
-@row("device-identity-unusable", "open")
+@row("device-identity-unusable", "open", says="and control characters")
 def unusable_name(at):
     at.refused(ours(at.gw).issue(at.gw.folder, "slash", "a/b"))
 
@@ -794,6 +816,11 @@ def cannot_sign(at):
 @row("client-left")
 def client_left(at):
     at.send_and_leave(at.openssl_hello())
+
+
+@row("client-left")
+def client_says_goodbye(at):
+    at.after_flight(record(ALERT, b"\x01\x00"))
 
 
 @row("handshake-stalled", slow=True)

@@ -161,6 +161,30 @@ faults_have_their_line(void **state)
 	}
 }
 
+/* Time grows with the square of the depth: it is given up early. */
+static void
+depth_is_bounded(void **state)
+{
+	static const char *const open[] = { "[", "{ a: " };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct buf text = { 0 };
+		struct fleet fleet;
+		char *faults;
+
+		assert_int_equal(buf_append(&text, span_str("version: 1\ndevices: ")), 0);
+		for (unsigned n = 0; n < 100; n++) {
+			assert_int_equal(buf_append(&text, span_str(open[i])), 0);
+		}
+		faults = read_text(buf_span(&text), &fleet);
+		assert_non_null(strstr(faults, "2 maps and lists are nested too deeply here"));
+		assert_null(strstr(faults, "no YAML"));
+		free(faults);
+		buf_release(&text);
+	}
+}
+
 static void
 all_faults_are_told_at_once(void **state)
 {
@@ -324,6 +348,7 @@ main(void)
 		cmocka_unit_test(durations_need_a_unit),
 		cmocka_unit_test(a_good_file_is_read),
 		cmocka_unit_test(faults_have_their_line),
+		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(all_faults_are_told_at_once),
 		cmocka_unit_test(hostile_files_end),
 		cmocka_unit_test(only_what_differs_changes),

@@ -336,6 +336,38 @@ one_address_brings_few(void **state)
 	strangers_free(s);
 }
 
+static int
+copy_stranger(void *owner, const struct reg_stranger *s)
+{
+	*(struct reg_stranger *)owner = *s;
+	return 0;
+}
+
+/* Both kinds between two writes. */
+static void
+issued_counts_for_more(void **state)
+{
+	struct fixture *f = *state;
+	struct reg_stranger visit = { .self_signed = true, .last_at = NOW, .name = "own" }, kept;
+	struct budget_key from = { .high = 1 };
+	struct strangers *s;
+
+	assert_int_equal(strangers_new(&s), 0);
+	clock_fake(1000, NOW);
+	snprintf(visit.fingerprint, sizeof visit.fingerprint, "%064x", 5);
+	for (unsigned i = 0; i < 3; i++) {
+		visit.self_signed = i != 1;
+		strcpy(visit.name, i != 1 ? "own" : "issued");
+		assert_true(strangers_note(s, &from, &visit));
+	}
+	assert_int_equal(strangers_write(s, f->reg), 0);
+	assert_int_equal(reg_stranger_each(f->reg, copy_stranger, &kept), 0);
+	assert_string_equal(kept.name, "issued");
+	assert_false(kept.self_signed);
+	assert_int_equal(kept.count, 3);
+	strangers_free(s);
+}
+
 #define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -350,6 +382,7 @@ main(void)
 		WITH_FIXTURE(strangers_are_described_safely),
 		WITH_FIXTURE(a_million_strangers_are_bounded),
 		WITH_FIXTURE(one_address_brings_few),
+		WITH_FIXTURE(issued_counts_for_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,9 @@ ROW(CLIENT_SUITES, HIGH, HELLO(openssl11), "192.0.2.7", "ECDHE-ECDSA", SSL_ERROR
 ROW(GATEWAY_KEY, HIGH, HELLO(arduino_new), "192.0.2.7", "EC P-384", SSL_ERROR(193), .end = END_CLOSED, .presented.key = "EC P-384")
 ROW(TOO_MUCH, MEDIUM, HELLO(openssl), "192.0.2.7", "more bytes", .received = HANDSHAKE(1), SSL_ERROR(152), .end = END_CLOSED)
 ROW(TOO_MUCH, MEDIUM, HELLO(openssl), "192.0.2.7", "more bytes", .received = HANDSHAKE(1), .flooded = true, .end = END_CLOSED)
+ROW(OUT_OF_ORDER, MEDIUM, HELLO(openssl12), "192.0.2.7", "20:245", OUR_FLIGHT, SSL_ERROR(245), .end = END_CLOSED)
+ROW(OUT_OF_ORDER, MEDIUM, HELLO(openssl12), "192.0.2.7", "20:244", OUR_FLIGHT, SSL_ERROR(244), .end = END_CLOSED)
+ROW(OUT_OF_ORDER, MEDIUM, HELLO(openssl12), "192.0.2.7", "20:373", .received = HANDSHAKE(1), SSL_ERROR(373), .end = END_CLOSED)
 ROW(BAD_FRAGMENT, HIGH, HELLO(openssl_mfl), "192.0.2.7", "code 1", SSL_ERROR(232), .end = END_CLOSED)
 ROW(HELLO_BROKEN, MEDIUM, NO_HELLO, "192.0.2.7", "malformed", START("\x16\3\1\0\xd5\1\0"), .hello_state = HELLO_BAD, SSL_ERROR(159), .end = END_CLOSED)
 
@@ -100,6 +103,8 @@ ROW(NO_IDENTITY, HIGH, HELLO(arduino_new), "0123C0FFEE", "no map", REFUSED(1), .
 ROW(REGISTER_BROKEN, HIGH, HELLO(arduino_new), "0123C0FFEE", "disk is full", REFUSED(1), .admit = ADMIT_ERROR, .admit_why = "disk is full", CERTIFICATE())
 ROW(CRL_MISSING, HIGH, HELLO(arduino_new), "0123C0FFEE", "CN=Home CA", REFUSED(3), CERTIFICATE())
 ROW(CRL_STALE, HIGH, HELLO(arduino_new), "0123C0FFEE", "2024-02-29T12:34:56Z", REFUSED(12), CERTIFICATE())
+ROW(CRL_UNUSABLE, HIGH, HELLO(arduino_new), "0123C0FFEE", "check 8 ", REFUSED(8), CERTIFICATE())
+ROW(CRL_UNUSABLE, HIGH, HELLO(arduino_new), "CN=Home CA", "2024-02-29T12:34:56Z", REFUSED(11), CERTIFICATE())
 ROW(VERIFY_OTHER, LOW, HELLO(arduino_new), "0123C0FFEE", "check 34", REFUSED(34), CERTIFICATE())
 
 /* ---- silence ----------------------------------------------------------------------- */
@@ -123,6 +128,7 @@ ROW(CHANCE, LOW, HELLO(arduino_new), "2024-02-28", "65536", SILENCE, BEFORE())
 ROW(CANNOT_SIGN, HIGH, HELLO(arduino_new), "0123C0FFEE", "could not sign", .received = HANDSHAKE(1) | HANDSHAKE(11) | HANDSHAKE(16), .sent = HANDSHAKE(14), .admit = ADMIT_YES, CERTIFICATE(), .end = END_FIN)
 ROW(CLIENT_LEFT, LOW, HELLO(openssl), "192.0.2.7", "OpenSSL", .received = HANDSHAKE(1), .sent = HANDSHAKE(2) | HANDSHAKE(20), .end = END_FIN)
 ROW(CLIENT_LEFT, LOW, HELLO(arduino_new), "192.0.2.7", "left", .received = HANDSHAKE(1), .end = END_FIN)
+ROW(CLIENT_LEFT, LOW, HELLO(openssl12), "192.0.2.7", "left in the middle", OUR_FLIGHT, .alert_in = { true, 0 }, .end = END_CLOSED)
 ROW(STALLED, MEDIUM, HELLO(openssl12), "192.0.2.7", "20 seconds", OUR_FLIGHT, .end = END_TIMEOUT, .duration_ms = 20000)
 
 /* ---- after the handshake ----------------------------------------------------------- */

@@ -283,6 +283,33 @@ we_close(void **state)
 	}
 }
 
+/* The record that is half in when we close has lost its buffer. */
+static void
+nothing_is_read_after_our_close(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct server s;
+		struct client c;
+		char text[8];
+		size_t sent;
+
+		(void)state;
+		open_pair(&s, &c, versions[i]);
+		SSL_write(c.ssl, "late", 4);
+		carry_up(&c, &s);
+		s.chunk = 9; /* the header, and a little */
+		assert_int_equal(server_read(&s, text, sizeof text), ERR_MORE);
+		tls_shutdown(s.tls, &s.out);
+		sent = buf_len(&s.out);
+		assert_true(sent > 0);
+		s.chunk = 0;
+		assert_int_equal(server_read(&s, text, sizeof text), ERR_CLOSED);
+		tls_shutdown(s.tls, &s.out);
+		assert_int_equal(buf_len(&s.out), sent);
+		close_pair(&s, &c);
+	}
+}
+
 static void
 a_cut_connection_is_no_close(void **state)
 {
@@ -396,6 +423,7 @@ main(void)
 		cmocka_unit_test(small_records_are_read_together),
 		cmocka_unit_test(the_client_closes),
 		cmocka_unit_test(we_close),
+		cmocka_unit_test(nothing_is_read_after_our_close),
 		cmocka_unit_test(a_cut_connection_is_no_close),
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(forged_record_ends_the_connection),
