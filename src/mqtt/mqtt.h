@@ -328,7 +328,7 @@ void mqtt_write_publish(struct writer *w, const struct mqtt_publish *p, enum mqt
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. */
 struct mqtt_ack {
 	uint16_t packet_id;
-	uint8_t reason; /* 0 before 5.0 */
+	uint8_t reason; /* 0 before 5.0; of a server also 0x95 in PUBACK and PUBREC */
 	struct mqtt_props props;
 };
 

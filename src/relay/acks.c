@@ -364,11 +364,26 @@ defer(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
 	return rc;
 }
 
+/*
+ * A code that PUBACK and PUBREC do not have (Tables 3-4, 3-5): the device gets
+ * the one that it has of us for a payload over a limit.
+ */
+static bool
+set_right(struct mqtt_ack *ack)
+{
+	if (ack->reason != MQTT_PACKET_TOO_LARGE) {
+		return false;
+	}
+	ack->reason = MQTT_QUOTA_EXCEEDED;
+	return true;
+}
+
 /* The broker answered a publish: ours that waited behind it follow. */
 static int
-acks_owed(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
+acks_owed(struct relay *r, const struct unit *u, struct mqtt_ack *ack)
 {
 	struct acks *a = &r->acks;
+	bool made = set_right(ack);
 	bool owed = a->answered != a->forwarded;
 	uint32_t answered = a->answered + (owed ? 1u : 0u);
 	int rc;
@@ -377,7 +392,10 @@ acks_owed(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
 		return defer(r, u, ack);
 	}
 	rc = out_room(r, &r->down, u->bytes.len + (size_t)queue_due(a, answered) * MQTT_ACK_MAX);
-	rc = rc < 0 ? rc : out_unit(r, &r->down, u);
+	if (rc == 0) {
+		rc = made ? out_ack(r, &r->down, u->fixed.type, ack->packet_id, ack->reason) :
+		            out_unit(r, &r->down, u);
+	}
 	if (rc == 0) {
 		a->answered = answered;
 		rc = acks_settle(r);

@@ -219,6 +219,8 @@ acks(void **state)
 		{ "PUBREL's reason in PUBACK", C, 5, "40{0001 92}", FORBIDDEN },
 		{ "SUBACK's reason in PUBREC", S, 5, "50{0001 8f}", FORBIDDEN },
 		{ "PUBACK's reason in PUBREL", C, 5, "62{0001 10}", FORBIDDEN },
+		{ "packet too large in PUBACK", C, 5, "40{0001 95}", FORBIDDEN },
+		{ "packet too large in PUBCOMP", S, 5, "70{0001 95}", FORBIDDEN },
 		{ "PUBREC's reason in PUBCOMP", C, 5, "70{0001 87}", FORBIDDEN },
 		{ "properties run over", C, 5, "40{0001 00 01}", BAD },
 		{ "trailing byte", C, 5, "40{0001 00{}00}", BAD },
