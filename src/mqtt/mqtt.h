@@ -400,9 +400,12 @@ uint8_t mqtt_return_of(uint8_t reason);
 
 /* ---- topics (4.7), shared with topic/ ------------------------------------- */
 
-/* UTF-8 without NUL, 1 to 65,535 bytes, no wildcard. */
+/*
+ * UTF-8 without NUL, 1 to 65,535 bytes, no wildcard. One that a device sends
+ * also has no control characters and no non-characters.
+ */
 bool mqtt_topic_name_valid(struct span name);
-/* The same, with wildcards only where 4.7.1 allows them. Not for $share. */
+/* As a device may send it, wildcards only where 4.7.1 allows them. Not for $share. */
 bool mqtt_topic_filter_valid(struct span filter);
 /*
  * Split "$share/GROUP/FILTER" (4.8.2). 1 and both outputs when it is one, 0
