@@ -318,6 +318,24 @@ ends_2(const struct unit *u, const struct mqtt_ack *ack)
 	       (u->fixed.type == MQTT_PUBREC && ack->reason >= 0x80);
 }
 
+/*
+ * Is it an answer that the message under that identifier cannot have? The
+ * broker would close without a word, as if it had gone away.
+ */
+static bool
+mistaken(const struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
+{
+	switch (u->fixed.type) {
+	case MQTT_PUBACK:
+		return idset_has(&r->down_2, ack->packet_id);
+	case MQTT_PUBREC:
+	case MQTT_PUBCOMP:
+		return idset_has(&r->down_1, ack->packet_id);
+	default:
+		return false;
+	}
+}
+
 int
 acks_up(struct relay *r, const struct unit *u)
 {
@@ -331,6 +349,10 @@ acks_up(struct relay *r, const struct unit *u)
 	}
 	if (u->fixed.type == MQTT_PUBREL && idset_remove(&r->acks.denied, ack.packet_id)) {
 		return out_ack(r, &r->down, MQTT_PUBCOMP, ack.packet_id, 0);
+	}
+	if (mistaken(r, u, &ack)) {
+		return end_forbidden(r, &r->up, MQTT_PROTOCOL_ERROR,
+		                     "acknowledged a message as if it had another QoS");
 	}
 	rc = out_unit(r, &r->up, u);
 	if (rc == 0 && u->fixed.type == MQTT_PUBACK) {
