@@ -16,10 +16,12 @@ static const uint8_t first_codes[] = {
 };
 
 static bool
-code_valid(enum mqtt_type type, uint8_t code)
+code_valid(enum mqtt_type type, enum mqtt_sender sender, uint8_t code)
 {
 	if (type == MQTT_PUBACK || type == MQTT_PUBREC) {
-		return mqtt_code_in(code, first_codes, COUNT_OF(first_codes));
+		/* In neither table, but mosquitto's word for a payload over its limit. */
+		return mqtt_code_in(code, first_codes, COUNT_OF(first_codes)) ||
+		       (sender == MQTT_FROM_SERVER && code == MQTT_PACKET_TOO_LARGE);
 	}
 	return code == MQTT_SUCCESS || code == MQTT_PACKET_IDENTIFIER_NOT_FOUND;
 }
@@ -45,7 +47,7 @@ mqtt_decode_ack(enum mqtt_type type, struct span body, enum mqtt_sender sender,
 	if (r.bad || reader_left(&r) > 0) {
 		return mqtt_malformed(reason);
 	}
-	if (a.packet_id == 0 || !code_valid(type, a.reason)) {
+	if (a.packet_id == 0 || !code_valid(type, sender, a.reason)) {
 		return mqtt_protocol(reason);
 	}
 	*out = a;

@@ -76,7 +76,7 @@ decode_will(struct reader *r, struct mqtt_connect *c, enum mqtt_reason *reason)
 	}
 	c->will_topic = read_block(r);
 	c->will_payload = read_block(r);
-	if (r->bad || !mqtt_topic_name_valid(c->will_topic)) {
+	if (r->bad || !mqtt_name_valid(c->will_topic, MQTT_FROM_CLIENT)) {
 		return mqtt_malformed(reason);
 	}
 	return 0;

@@ -324,7 +324,7 @@ void mqtt_write_publish(struct writer *w, const struct mqtt_publish *p, enum mqt
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. */
 struct mqtt_ack {
 	uint16_t packet_id;
-	uint8_t reason; /* 0 before 5.0 */
+	uint8_t reason; /* 0 before 5.0; of a server also 0x95 in PUBACK and PUBREC */
 	struct mqtt_props props;
 };
 
@@ -394,9 +394,12 @@ uint8_t mqtt_return_of(uint8_t reason);
 
 /* ---- topics (4.7), shared with topic/ ------------------------------------- */
 
-/* UTF-8 without NUL, 1 to 65,535 bytes, no wildcard. */
+/*
+ * UTF-8 without NUL, 1 to 65,535 bytes, no wildcard. One that a device sends
+ * also has no control characters and no non-characters.
+ */
 bool mqtt_topic_name_valid(struct span name);
-/* The same, with wildcards only where 4.7.1 allows them. Not for $share. */
+/* As a device may send it, wildcards only where 4.7.1 allows them. Not for $share. */
 bool mqtt_topic_filter_valid(struct span filter);
 /*
  * Split "$share/GROUP/FILTER" (4.8.2). 1 and both outputs when it is one, 0

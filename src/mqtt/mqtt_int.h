@@ -23,7 +23,22 @@ mqtt_protocol(enum mqtt_reason *reason)
 	return ERR_PROTOCOL;
 }
 
-/* A UTF-8 string (1.5.4); what is not well formed sets `bad`. */
+/*
+ * Text of that sender. 1.5.4 lets a receiver refuse control characters and
+ * non-characters, and mosquitto does: it closes the connection, which from here
+ * looks as if it had gone away. So a device may not send them. What the broker
+ * sends has passed its own rules.
+ */
+static inline bool
+mqtt_text_valid(struct span s, enum mqtt_sender sender)
+{
+	return sender == MQTT_FROM_CLIENT ? utf8_valid_strict(s) : utf8_valid_mqtt(s);
+}
+
+/* A topic name of that sender (4.7). */
+bool mqtt_name_valid(struct span name, enum mqtt_sender sender);
+
+/* A UTF-8 string that stays here (1.5.4); what is not well formed sets `bad`. */
 static inline struct span
 mqtt_read_string(struct reader *r)
 {

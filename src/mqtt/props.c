@@ -112,12 +112,13 @@ read_property(struct reader *r, struct mqtt_prop *out)
 }
 
 static int
-check_value(const struct rule *rule, const struct mqtt_prop *p, enum mqtt_reason *reason)
+check_value(const struct rule *rule, const struct mqtt_prop *p, enum mqtt_sender sender,
+            enum mqtt_reason *reason)
 {
 	bool fine = true;
 
 	if ((rule->type == MQTT_PROP_STRING || rule->type == MQTT_PROP_PAIR) &&
-	    (!utf8_valid_mqtt(p->text) || !utf8_valid_mqtt(p->value))) {
+	    (!mqtt_text_valid(p->text, sender) || !mqtt_text_valid(p->value, sender))) {
 		return mqtt_malformed(reason);
 	}
 	switch ((enum check)rule->check) {
@@ -179,7 +180,7 @@ mqtt_read_props(struct reader *r, unsigned where, enum mqtt_sender sender,
 		}
 		rc = check_place(&rules[p.id], where, sender, (present >> p.id & 1) != 0, reason);
 		if (rc == 0) {
-			rc = check_value(&rules[p.id], &p, reason);
+			rc = check_value(&rules[p.id], &p, sender, reason);
 		}
 		if (rc != 0) {
 			return rc;

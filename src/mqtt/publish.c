@@ -46,12 +46,13 @@ mqtt_publish_head(struct span body, const struct mqtt_fixed *fixed, enum mqtt_ve
 
 /* The topic name, or by alias only [MQTT-3.3.2-1]. */
 static int
-check_topic(const struct mqtt_publish *p, enum mqtt_version version, enum mqtt_reason *reason)
+check_topic(const struct mqtt_publish *p, enum mqtt_sender sender, enum mqtt_version version,
+            enum mqtt_reason *reason)
 {
 	if (p->topic.len == 0 && version == MQTT_5) {
 		return mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS) ? 0 : mqtt_protocol(reason);
 	}
-	return mqtt_topic_name_valid(p->topic) ? 0 : mqtt_malformed(reason);
+	return mqtt_name_valid(p->topic, sender) ? 0 : mqtt_malformed(reason);
 }
 
 int
@@ -79,7 +80,7 @@ mqtt_decode_publish(struct span head, const struct mqtt_fixed *fixed, enum mqtt_
 	if (r.bad || reader_left(&r) > 0) {
 		return mqtt_malformed(reason);
 	}
-	rc = check_topic(&p, version, reason);
+	rc = check_topic(&p, sender, version, reason);
 	if (rc != 0) {
 		return rc;
 	}

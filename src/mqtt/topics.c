@@ -9,10 +9,16 @@ length_valid(struct span s)
 }
 
 bool
-mqtt_topic_name_valid(struct span name)
+mqtt_name_valid(struct span name, enum mqtt_sender sender)
 {
 	return length_valid(name) && memchr(name.ptr, '+', name.len) == NULL &&
-	       memchr(name.ptr, '#', name.len) == NULL && utf8_valid_mqtt(name);
+	       memchr(name.ptr, '#', name.len) == NULL && mqtt_text_valid(name, sender);
+}
+
+bool
+mqtt_topic_name_valid(struct span name)
+{
+	return mqtt_name_valid(name, MQTT_FROM_SERVER);
 }
 
 /* A wildcard fills its level [MQTT-4.7.1-2], and '#' is the last one [MQTT-4.7.1-1]. */
@@ -36,7 +42,8 @@ wildcards_valid(struct span filter)
 bool
 mqtt_topic_filter_valid(struct span filter)
 {
-	return length_valid(filter) && wildcards_valid(filter) && utf8_valid_mqtt(filter);
+	return length_valid(filter) && wildcards_valid(filter) &&
+	       mqtt_text_valid(filter, MQTT_FROM_CLIENT);
 }
 
 int
@@ -57,7 +64,7 @@ mqtt_split_shared(struct span filter, struct span *group, struct span *rest)
 	}
 	name.len = (size_t)(slash - name.ptr);
 	tail = span_skip(filter, skip + name.len + 1);
-	if (!mqtt_topic_name_valid(name) || !mqtt_topic_filter_valid(tail)) {
+	if (!mqtt_name_valid(name, MQTT_FROM_CLIENT) || !mqtt_topic_filter_valid(tail)) {
 		return ERR_MALFORMED;
 	}
 	*group = name;

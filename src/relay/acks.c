@@ -318,6 +318,24 @@ ends_2(const struct unit *u, const struct mqtt_ack *ack)
 	       (u->fixed.type == MQTT_PUBREC && ack->reason >= 0x80);
 }
 
+/*
+ * Is it an answer that the message under that identifier cannot have? The
+ * broker would close without a word, as if it had gone away.
+ */
+static bool
+mistaken(const struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
+{
+	switch (u->fixed.type) {
+	case MQTT_PUBACK:
+		return idset_has(&r->down_2, ack->packet_id);
+	case MQTT_PUBREC:
+	case MQTT_PUBCOMP:
+		return idset_has(&r->down_1, ack->packet_id);
+	default:
+		return false;
+	}
+}
+
 int
 acks_up(struct relay *r, const struct unit *u)
 {
@@ -331,6 +349,10 @@ acks_up(struct relay *r, const struct unit *u)
 	}
 	if (u->fixed.type == MQTT_PUBREL && idset_remove(&r->acks.denied, ack.packet_id)) {
 		return out_ack(r, &r->down, MQTT_PUBCOMP, ack.packet_id, 0);
+	}
+	if (mistaken(r, u, &ack)) {
+		return end_forbidden(r, &r->up, MQTT_PROTOCOL_ERROR,
+		                     "acknowledged a message as if it had another QoS");
 	}
 	rc = out_unit(r, &r->up, u);
 	if (rc == 0 && u->fixed.type == MQTT_PUBACK) {
@@ -364,11 +386,26 @@ defer(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
 	return rc;
 }
 
+/*
+ * A code that PUBACK and PUBREC do not have (Tables 3-4, 3-5): the device gets
+ * the one that it has of us for a payload over a limit.
+ */
+static bool
+set_right(struct mqtt_ack *ack)
+{
+	if (ack->reason != MQTT_PACKET_TOO_LARGE) {
+		return false;
+	}
+	ack->reason = MQTT_QUOTA_EXCEEDED;
+	return true;
+}
+
 /* The broker answered a publish: ours that waited behind it follow. */
 static int
-acks_owed(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
+acks_owed(struct relay *r, const struct unit *u, struct mqtt_ack *ack)
 {
 	struct acks *a = &r->acks;
+	bool made = set_right(ack);
 	bool owed = a->answered != a->forwarded;
 	uint32_t answered = a->answered + (owed ? 1u : 0u);
 	int rc;
@@ -377,7 +414,10 @@ acks_owed(struct relay *r, const struct unit *u, const struct mqtt_ack *ack)
 		return defer(r, u, ack);
 	}
 	rc = out_room(r, &r->down, u->bytes.len + (size_t)queue_due(a, answered) * MQTT_ACK_MAX);
-	rc = rc < 0 ? rc : out_unit(r, &r->down, u);
+	if (rc == 0) {
+		rc = made ? out_ack(r, &r->down, u->fixed.type, ack->packet_id, ack->reason) :
+		            out_unit(r, &r->down, u);
+	}
 	if (rc == 0) {
 		a->answered = answered;
 		rc = acks_settle(r);

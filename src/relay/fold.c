@@ -292,6 +292,9 @@ fold_answer(struct relay *r, const struct unit *u)
 		return end_forbidden(r, &r->down, MQTT_PROTOCOL_ERROR,
 		                     "answered with another number of codes than filters");
 	}
+	if (f->again) {
+		r->circles = 0;
+	}
 	if (f->restores) {
 		rc = restore_answer(r, f, in.codes);
 	}

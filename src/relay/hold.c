@@ -45,10 +45,28 @@ all_kept(const struct relay *r)
 	return !r->unkept_any || (int32_t)(r->acks.answered - r->unkept) >= 0;
 }
 
+/*
+ * Has the broker gone with a packet unanswered that was sent because it had
+ * come back? Once may be chance. But it may be that packet which the broker
+ * cannot bear, and to send it again would go on for ever.
+ */
+static bool
+in_circles(const struct relay *r)
+{
+	struct list *node, *after;
+
+	list_each (node, after, &r->folds) {
+		if (list_entry(node, struct fold, node)->again) {
+			return r->circles + 1 >= CIRCLES_MAX;
+		}
+	}
+	return false;
+}
+
 static bool
 can_hold(const struct relay *r)
 {
-	return relay_connected(r) && r->holdable && !r->has_will && !r->stuck &&
+	return relay_connected(r) && !in_circles(r) && r->holdable && !r->has_will && !r->stuck &&
 	       !out_busy(&r->down) && r->up_2.count == 0 && r->down_2.count == 0 &&
 	       all_kept(r) && aliases_whole(&r->alias_up);
 }
@@ -156,6 +174,7 @@ keep_fold(struct relay *r, struct fold *f, struct buf *to, unsigned *count)
 	}
 	forget_new(r, f);
 	rc = write_fold(r, f, to);
+	r->circles += f->again && *count == 0;
 	++*count;
 	fold_remove(r, f);
 	return rc;

@@ -199,6 +199,26 @@ relay_unit_up(struct relay *r, const struct unit *u)
 	}
 }
 
+/* What the broker says of packets that the device sent; NULL: of other things. */
+static const char *
+complaint(uint8_t reason)
+{
+	switch (reason) {
+	case MQTT_MALFORMED_PACKET:
+		return "sent what the broker calls a malformed packet";
+	case MQTT_PROTOCOL_ERROR:
+		return "did what the broker calls a protocol error";
+	case MQTT_RECEIVE_MAXIMUM_EXCEEDED:
+		return "had more publishes unfinished than the broker takes";
+	case MQTT_TOPIC_ALIAS_INVALID:
+		return "used a topic alias that the broker does not take";
+	case MQTT_PACKET_TOO_LARGE:
+		return "sent a packet that is too large for the broker";
+	default:
+		return NULL;
+	}
+}
+
 /* Another server is none of the device's business: this one is its gateway. */
 static int
 disconnect_down(struct relay *r, const struct unit *u)
@@ -223,6 +243,9 @@ disconnect_down(struct relay *r, const struct unit *u)
 	rc = w.bad ? ERR_LIMIT : batch_commit(out_batch(r, &r->down), writer_len(&w));
 	if (rc < 0) {
 		return rc;
+	}
+	if (complaint(d.reason) != NULL) {
+		return end_silent(r, RELAY_SIDE_DEVICE, d.reason, complaint(d.reason));
 	}
 	return end_silent(r, RELAY_SIDE_BROKER, d.reason, mqtt_reason_text(d.reason));
 }

@@ -36,6 +36,7 @@
 #define ALIAS_WHOLE 1024u    /* bytes of a topic that an alias is restored with */
 #define STORES_HIGH 32u      /* publishes on their way to the store */
 #define OWED_MAX 4096u       /* acknowledgements that wait behind one of the store */
+#define CIRCLES_MAX 3u       /* times that the broker may go over the same packet */
 #define WAITING_MAX 16u      /* SUBSCRIBE and UNSUBSCRIBE that wait for the broker */
 /* What a device that is let in without a broker is told (mosquitto's own default is 20). */
 #define ADMIT_RECEIVE_MAXIMUM 10u
@@ -208,6 +209,7 @@ struct relay {
 	struct idset down_2; /* QoS 2 under way to the device */
 	struct buf waiting;  /* SUBSCRIBE and UNSUBSCRIBE, for the broker's return */
 	unsigned waiting_count;
+	unsigned circles;    /* times in a row that the broker did not answer what waited */
 	uint32_t store_tag;
 	unsigned storing;    /* puts that are not answered */
 	size_t storing_bytes;
@@ -422,6 +424,7 @@ struct fold {
 	uint8_t answer; /* MQTT_SUBACK or MQTT_UNSUBACK */
 	bool ours;      /* made by the gateway: the answer is swallowed */
 	bool restores;  /* ours, after an outage: code[] is the least that will do */
+	bool again;     /* of the device, and waited for the broker's return */
 	uint16_t packet_id;
 	uint32_t serial;
 	uint32_t id;    /* subscription identifier, 0: none */

@@ -261,6 +261,19 @@ restore_answer(struct relay *r, const struct fold *f, struct span codes)
 
 /* ---- what waited ---------------------------------------------------------------------------- */
 
+/* What is awaited now is of packets that waited: nothing else is sent before them. */
+static void
+mark_again(struct relay *r)
+{
+	struct list *node, *after;
+
+	list_each (node, after, &r->folds) {
+		struct fold *f = list_entry(node, struct fold, node);
+
+		f->again = !f->ours;
+	}
+}
+
 static int
 replay_one(struct relay *r)
 {
@@ -276,6 +289,7 @@ replay_one(struct relay *r)
 	u.body = span_skip(u.bytes, u.fixed.size);
 	rc = u.fixed.type == MQTT_SUBSCRIBE ? subscribe_take(r, &u) : unsubscribe_take(r, &u);
 	if (rc == 0) {
+		mark_again(r);
 		buf_consume(&r->waiting, u.bytes.len);
 		r->waiting_count--;
 	}

@@ -114,7 +114,10 @@ walk(struct plan *plan, struct writer *w, bool again)
 	return 0;
 }
 
-/* The entries that go, and the code of a filter that sends nothing. */
+/*
+ * The entries that go, and the code of a filter that sends nothing. One that
+ * stands twice in the packet was not there any more the second time.
+ */
 static void
 doom(struct plan *plan, bool doomed)
 {
@@ -124,7 +127,8 @@ doom(struct plan *plan, bool doomed)
 	for (uint32_t i = 0; mqtt_filter_next(&list, MQTT_UNSUBSCRIBE, &filter); i++) {
 		struct subscription *s = subscription_find(plan->r, filter.filter);
 
-		plan->f->code[i] = s != NULL ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+		plan->f->code[i] = s != NULL && !s->doomed ? MQTT_SUCCESS :
+		                                             MQTT_NO_SUBSCRIPTION_EXISTED;
 		if (s != NULL) {
 			subscription_doom(plan->r, s, doomed);
 		}

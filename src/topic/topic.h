@@ -23,7 +23,7 @@
 #include "base/span.h"
 
 #define TOPIC_MAX 65535   /* bytes of a topic name or filter (MQTT 1.5.4) */
-#define TOPIC_LEVELS 200  /* mosquitto refuses more (lib/util_topic.c) */
+#define TOPIC_LEVELS 201  /* mosquitto takes 200 slashes (lib/util_topic.c) */
 
 /* ---- filters ---------------------------------------------------------------- */
 

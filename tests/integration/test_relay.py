@@ -47,6 +47,21 @@ def test_wildcards_carry_their_levels(shared, device, version):
         watch.message("dev/%s/up" % device.name, "3")
 
 
+def test_as_many_levels_as_the_broker_takes(shared, device, version):
+    """200 slashes, of which the map adds two; with one more Mosquitto would close."""
+    deep = "/a" * 198
+    with shared.broker.client("dev/%s/up/#" % device.name) as other, \
+            shared.client(device, version) as c:
+        c.publish("pub" + deep, "up", 1)
+        other.message("dev/%s/up%s" % (device.name, deep), "up", 1)
+        c.subscribe(("sub" + deep, 1))
+        other.publish("dev/%s/down%s" % (device.name, deep), "down", 1)
+        c.message("sub" + deep, "down", 1)
+        c.publish("pub/a" + deep, "up", 1, code=0x90 if version == V5 else 0)
+        c.subscribe(("sub/a" + deep, 1), codes=[0x8f if version == V5 else 0x80])
+        assert c.fence() == []
+
+
 @pytest.mark.parametrize("qos", (1, 2))
 def test_packet_identifiers_pass_unchanged(shared, device, version, qos):
     with shared.client(device, version) as c:

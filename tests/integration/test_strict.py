@@ -170,6 +170,11 @@ BAD_TEXT = {  # what no UTF-8 string of MQTT may hold (1.5.4)
 }
 
 
+# What it should not hold either: Mosquitto closes the connection without a word.
+UNWISE_TEXT = {"U+0001": b"a\x01", "tab": b"a\tb", "DEL": b"a\x7f", "U+0085": b"\xc2\x85",
+               "U+FDD0": b"\xef\xb7\x90", "U+FFFF": b"a\xef\xbf\xbf", "U+1FFFE": b"\xf0\x9f\xbf\xbe"}
+
+
 def publish(v, topic=b"pub/x", mid=b"", props=None, payload=b"1", flags=0):
     return packet(wire.PUBLISH, flags,
                   data(topic) + mid + (props or no_props(v) if v == V5 else b"") + payload)
@@ -183,7 +188,7 @@ PUBLISH = table(
     *(("packet-id-0-QoS-%d" % qos, VERSIONS, PROTOCOL,
        lambda v, q=qos: publish(v, mid=u16(0), flags=q << 1)) for qos in (1, 2)),
     *(("topic-%s" % name, VERSIONS, MALFORMED, lambda v, t=text: publish(v, b"pub/" + t))
-      for name, text in BAD_TEXT.items()),
+      for name, text in {**BAD_TEXT, **UNWISE_TEXT}.items()),
     *(("topic-with-%s" % name, VERSIONS, MALFORMED, lambda v, t=text: publish(v, t))
       for name, text in (("plus", b"pub/+"), ("hash", b"pub/#"), ("plus-inside", b"pub/a+b"),
                          ("hash-inside", b"pub/a#b"), ("hash-alone", b"#"), ("plus-alone", b"+"))),
@@ -230,8 +235,11 @@ PUBLISH = table(
      lambda v: publish(v, props=block(prop(8, data("sub/#"))))),
     ("response-topic-empty", (V5,), PROTOCOL, lambda v: publish(v, props=block(prop(8, data(""))))),
     *(("content-type-%s" % name, (V5,), MALFORMED,
-       lambda v, t=text: publish(v, props=block(prop(3, data(t))))) for name, text in BAD_TEXT.items()),
+       lambda v, t=text: publish(v, props=block(prop(3, data(t)))))
+      for name, text in {**BAD_TEXT, **UNWISE_TEXT}.items()),
     ("user-property-half", (V5,), MALFORMED, lambda v: publish(v, props=block(prop(38, data("a"))))),
+    ("user-property-U+0001", (V5,), MALFORMED,
+     lambda v: publish(v, props=block(prop(38, data("a") + data(b"\1"))))),
     ("user-property-NUL", (V5,), MALFORMED,
      lambda v: publish(v, props=block(prop(38, data("a") + data(b"\0"))))),
 )
@@ -298,7 +306,8 @@ BAD_FILTERS = {
     "plus-in-front": b"own/+a", "double-hash": b"##", "share-without-name": b"$share//a",
     "share-without-filter": b"$share/g", "share-empty-filter": b"$share/g/",
     "share-name-plus": b"$share/g+/own/a", "share-name-hash": b"$share/#/own/a",
-    **{"text-" + name: b"own/" + text for name, text in BAD_TEXT.items()},
+    **{"text-" + name: b"own/" + text for name, text in {**BAD_TEXT, **UNWISE_TEXT}.items()},
+    "share-name-U+0001": b"$share/g\1/own/a",
 }
 
 SUBSCRIBE = table(
@@ -423,7 +432,8 @@ CONNECT = table(
     ("password-missing", VERSIONS, MALFORMED, lambda v: connect(v, 2 | 128 | 64, data("x") + data("u"))),
     ("will-topic-empty", VERSIONS, MALFORMED, lambda v: will(v, b"")),
     *(("will-topic-%s" % name, VERSIONS, MALFORMED, lambda v, t=text: will(v, t))
-      for name, text in (("plus", b"pub/+"), ("hash", b"#"), ("NUL", b"pub/\0"), ("bad", b"pub/\xff"))),
+      for name, text in (("plus", b"pub/+"), ("hash", b"#"), ("NUL", b"pub/\0"), ("bad", b"pub/\xff"),
+                         ("U+0001", b"pub/\1"))),
     *(("client-id-%s" % name, VERSIONS, MALFORMED, lambda v, t=text: connect(v, 2, data(t)))
       for name, text in BAD_TEXT.items()),
     *(("user-name-%s" % name, VERSIONS, MALFORMED,

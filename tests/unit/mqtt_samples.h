@@ -33,6 +33,7 @@ static const struct mqtt_sample mqtt_samples[] = {
 	{ "30{<'t'>}", S, 4 },
 	{ "3b{<'a/b'>0102 'payload'}", C, 4 },
 	{ "3d{<'a/b'>ffff}", S, 4 },
+	{ "30{<'a'7f0a>}", S, 4 }, /* unwise, but the broker may */
 	{ "40{0001}", C, 4 },
 	{ "50{0001}", S, 4 },
 	{ "62{0001}", C, 4 },
@@ -56,6 +57,8 @@ static const struct mqtt_sample mqtt_samples[] = {
 	{ "20{00 00{11 ffffffff 21 0001 24 01 25 00 27 ffffffff 12<'assigned'> 22 0000"
 	  " 28 01 29 00 2a 01 13 000a 1a<'info'> 15<'m'> 16<>}}", S, 5 },
 	{ "30{<'t'>{}}", C, 5 },
+	{ "30{<'t'01>{03<7f> 26<0a><efbfbf>}}", S, 5 },
+	{ "40{0001 95}", S, 5 }, /* mosquitto's message_size_limit */
 	{ "35{<>0001{23 0001}'by alias'}", C, 5 },
 	{ "32{<'a/b'>0001{01 00 02 00000001 03<> 08<'r'> 09<'id'> 23 ffff 26<'a'><'b'>}'x'}", C, 5 },
 	{ "30{<'a/b'>{0b 01 0b ffffff7f 26<c3a4><f09f9880>}'x'}", S, 5 },

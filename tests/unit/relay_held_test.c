@@ -9,6 +9,8 @@
 /* Back: CONNECT as before, and its CONNACK, which the device does not see. */
 #define BACK_3 OPEN_3, { BROKER, "20 02 00 00", NULL, NULL }
 #define BACK_5 OPEN_5, { BROKER, "20{00 00{}}", NULL, NULL }
+/* The same, and a SUBSCRIBE that waited goes up. */
+#define WAITED_3 { BROKER, "20 02 00 00", "82{0004<'home/dev/command'>01}", NULL }
 
 /* Who is held, and who is told. */
 static const struct scene who[] = {
@@ -185,6 +187,17 @@ static const struct scene returns[] = {
 	                         "82{0004<'home/dev/command'>01}", NULL }, { LOST }, OPEN_3,
 	               { BROKER, "20 02 00 00", "82{0004<'home/dev/command'>01}", NULL },
 	               { BROKER, "90{0004 01}", NULL, "90{0004 01}" }) },
+	{ .name = "but not for ever", .hold = true,
+	  .talk = TALK(LIVE_3, { DEVICE, "82{0004<'inTopic'>01}",
+	                         "82{0004<'home/dev/command'>01}", NULL }, { LOST }, OPEN_3,
+	               WAITED_3, { LOST }, OPEN_3, WAITED_3, { LOST }, OPEN_3, WAITED_3, { LOST }),
+	  .ending = ENDS(BROKER, SERVER_SHUTTING_DOWN, "closed the connection") },
+	{ .name = "an answer begins the count anew", .hold = true,
+	  .talk = TALK(LIVE_3, { DEVICE, "82{0004<'inTopic'>01}",
+	                         "82{0004<'home/dev/command'>01}", NULL }, { LOST }, OPEN_3,
+	               WAITED_3, { LOST }, OPEN_3, WAITED_3, { LOST }, OPEN_3, WAITED_3,
+	               { BROKER, "90{0004 01}", NULL, "90{0004 01}" }, { LOST },
+	               { DEVICE, "c000", NULL, "d000" }) },
 	{ .name = "a session that was not there", .hold = true,
 	  .talk = TALK(HELD_5, OPEN_5, { BROKER, "20{01 00{}}", NULL, "e0 01 8b" }),
 	  .ending = ENDS(BROKER, SERVER_SHUTTING_DOWN, "had a session where there was none") },

@@ -569,6 +569,9 @@ lose(struct sim *s)
 	if (s->open_2 > 0 || out_busy(&r->down)) {
 		excuse(s, "lost in the middle of something");
 	}
+	if (r->circles + 1 >= CIRCLES_MAX) {
+		excuse(s, "lost again and again over the same packet");
+	}
 	s->connected = false;
 	s->pausing = false;
 	(void)relay_upstream_lost(s->t.relay, &out);

@@ -104,6 +104,12 @@ acknowledgements_keep_their_order(void **state)
 		    "34{<'home/dev/telemetry'>0001{}}", NULL },
 		  { BROKER, "50{0001 10}", NULL, "50{0001 10} 50{0002 87} 40{0003 87}" },
 		  { DEVICE, "32{<'no'>0004{}}", NULL, "40{0004 87}" }) },
+		/* PUBACK and PUBREC do not have 0x95: the device gets what they have. */
+		{ .name = "too large for the broker", .talk = TALK(LIVE_5,
+		  { DEVICE, "32{<'Home'>0001{}'a'} 34{<'Home'>0002{}'b'} 32{<'no'>0003{}}",
+		    "32{<'home/dev/telemetry'>0001{}'a'} 34{<'home/dev/telemetry'>0002{}'b'}", NULL },
+		  { BROKER, "40{0001 95}", NULL, "40{0001 97}" },
+		  { BROKER, "50{0002 95{1F<'no'>}}", NULL, "50{0002 97} 40{0003 87}" }) },
 		{ .name = "as many as may wait", .limits = { .denied_inflight = 2 },
 		  .talk = TALK(LIVE_3,
 		  { DEVICE, "32{<'Home'>0001} 32{<'no'>0002} 32{<'no'>0003}",
