@@ -119,7 +119,8 @@ atecc_do_verify(struct atecc_model *m, const struct atecc_request *r)
 		atecc_answer_status(m, ANSWER_PARSE);
 		return;
 	}
-	if (!atecc_data_locked(m) || !take_tempkey(m)) {
+	/* No key of the chip is in use: it works on one that is not locked at all, too. */
+	if (!take_tempkey(m)) {
 		atecc_answer_status(m, ANSWER_EXECUTION);
 		return;
 	}

@@ -17,6 +17,7 @@ enum {
 	AT_KEY_CONFIG = 96,
 	LOCK_WORD = 21,
 	COUNTER_MAX = 2097151,
+	PADDING = 0xA5, /* of a block that reaches beyond the end of its slot: anything */
 };
 
 /* A fresh chip (3.4), from byte 16 on. */
@@ -167,10 +168,14 @@ find_place(struct atecc_model *m, const struct atecc_request *r, struct place *p
 	default:
 		return false;
 	}
-	if (p->size == 32 && word != 0) {
-		return false;
-	}
 	p->at = 32 * (size_t)block + 4 * word;
+	if (p->size == 32 && word != 0) {
+		/*
+		 * The chip's maker expects such a Write to be taken at the end of a slot, and
+		 * the bytes behind its end to be dropped. Elsewhere it is not established.
+		 */
+		return p->zone == ZONE_DATA && p->at < p->room && p->at + p->size > p->room;
+	}
 	return p->at < p->room && (p->size == 32 || p->at + 4 <= p->room);
 }
 
@@ -185,11 +190,11 @@ may_read(const struct atecc_model *m, const struct place *p)
 void
 atecc_do_read(struct atecc_model *m, const struct atecc_request *r)
 {
-	uint8_t data[32] = { 0 };
+	uint8_t data[32];
 	struct place p;
 
 	if ((r->param1 & ~0x83) != 0 || r->size != 0 || !find_place(m, r, &p) ||
-	    p.at + p.size > p.room) {
+	    (p.size == 32 && p.at % 32 != 0)) {
 		atecc_answer_status(m, ANSWER_PARSE);
 		return;
 	}
@@ -197,7 +202,8 @@ atecc_do_read(struct atecc_model *m, const struct atecc_request *r)
 		atecc_answer_status(m, ANSWER_EXECUTION);
 		return;
 	}
-	memcpy(data, p.base + p.at, p.size);
+	memset(data, PADDING, sizeof data);
+	memcpy(data, p.base + p.at, p.size < p.room - p.at ? p.size : p.room - p.at);
 	if (p.zone == ZONE_CONFIG && !atecc_config_locked(m)) {
 		/* Only the fault makes a difference here. */
 		for (size_t at = AT_LOCK_VALUE; at <= AT_LOCK_CONFIG; at++) {
@@ -391,7 +397,7 @@ atecc_do_counter(struct atecc_model *m, const struct atecc_request *r)
 		atecc_answer_status(m, ANSWER_PARSE);
 		return;
 	}
-	if (!atecc_config_locked(m) || (r->param1 == 1 && n >= COUNTER_MAX)) {
+	if (r->param1 == 1 && (!atecc_config_locked(m) || n >= COUNTER_MAX)) {
 		atecc_answer_status(m, ANSWER_EXECUTION);
 		return;
 	}

@@ -229,8 +229,13 @@ bool
 winc_host_may_read(struct winc_model *m, uint32_t address, size_t n)
 {
 	struct winc_host *h = &m->host;
+	/*
+	 * One byte cannot be read alone (2.7). The usual drivers read the one behind it too, which
+	 * may be the first behind the packet: that is memory like any other.
+	 */
+	size_t wanted = n == 2 ? 1 : n;
 
-	if (h->rx == RX_TAKEN && inside(address, n, h->rx_address, h->rx_size)) {
+	if (h->rx == RX_TAKEN && inside(address, wanted, h->rx_address, h->rx_size)) {
 		return true;
 	}
 	if (m->registers.ready &&

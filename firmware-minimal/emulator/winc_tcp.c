@@ -73,8 +73,8 @@ winc_tcp_connect(struct winc_model *m, const uint8_t *c, size_t n)
 {
 	struct winc_socket_model *s;
 
-	if (n != 12 || winc_get16(c) != 2 || c[8] >= TCP_SOCKETS || c[9] != 0 ||
-	    winc_get16(c + 10) == 0) {
+	/* Byte 9 is for TLS sockets; in a plain connect it may hold anything. */
+	if (n != 12 || winc_get16(c) != 2 || c[8] >= TCP_SOCKETS || winc_get16(c + 10) == 0) {
 		world_violation(m->world, "winc: malformed connect request");
 		return;
 	}

@@ -171,6 +171,8 @@ packets_of_a_fresh_chip(void **state)
 		{ "03 07 17 00 43 7F 25 03", REFUSED }, /* CRC of another configuration */
 		{ "03 07 30 00 00 00 03 5E", "04 FF 01 42" },
 		{ "03 0A 47 02 03 00 61 62 63 70 53", REFUSED }, /* end without start */
+		{ "03 07 24 00 00 00 0C FD", "07 00 00 00 00 03 AD" },
+		{ "03 07 24 01 00 00 0F 77", REFUSED },
 	};
 
 	(void)state;
@@ -237,6 +239,8 @@ a_chip_is_configured_and_locked(void **state)
 	assert_memory_equal(made.config, chip->eeprom.config, 128);
 }
 
+#define BLOCK "404142434445464748494A4B4C4D4E4F505152535455565758595A5B5C5D5E5F"
+
 static void
 packets_of_a_locked_chip(void **state)
 {
@@ -267,6 +271,14 @@ packets_of_a_locked_chip(void **state)
 		{ "03 07 40 00 00 00 00 05", "43" },
 		{ "03 07 17 22 00 00 7E 08", GOOD },    /* lock slot 8 */
 		{ "03 0B 12 02 40 02 DE AD BE EF 03 3C", REFUSED },
+		/* The last block of slot 10 has eight bytes; it is read and written as a whole. */
+		{ "03 0B 12 02 51 02 DE AD BE EF 81 FC", GOOD },
+		{ "03 07 02 82 50 02 89 95", "23 FF FF FF FF DE AD BE EF A5" },
+		{ "03 27 12 82 51 02 " BLOCK "7A BF", GOOD }, /* from its second word on */
+		{ "03 07 02 82 50 02 89 95", "23 FF FF FF FF 40 41 42 43 A5" },
+		{ "03 27 12 82 51 00 " BLOCK "79 24", PARSE },
+		{ "03 07 02 82 51 02 80 15", PARSE },
+		{ "03 07 02 82 50 03 8A 16", PARSE },
 	};
 
 	(void)state;
@@ -322,6 +334,17 @@ verifies_the_example(void **state)
 	      "04 EE",
 	      GOOD);
 	check(VERIFY_EXAMPLE, "04 01 00 C3");
+}
+
+/* No key of the chip is in use, so no lock is needed. */
+static void
+an_open_chip_verifies_too(void **state)
+{
+	(void)state;
+	power_on(false);
+	wake();
+	check(NONCE_EXAMPLE, GOOD);
+	check(VERIFY_EXAMPLE, GOOD);
 }
 
 static void
@@ -530,6 +553,7 @@ main(void)
 		T(packets_of_a_locked_chip),
 		T(sha_in_one_and_in_two),
 		T(verifies_the_example),
+		T(an_open_chip_verifies_too),
 		T(ecdh_of_the_sheet),
 		T(counters_count_in_their_code),
 		T(answers_are_read_in_pieces_and_again),

@@ -237,16 +237,6 @@ test_worked_connect(void **state)
 	expect_packet(2, 0x44, 12);
 }
 
-/* The request for the time: 0x108C = 0x00081A01 (5.6). */
-static void
-test_worked_time(void **state)
-{
-	(void)state;
-	boot_by_hand();
-	request("00 08 1A 01", "01 1A 08 00 00 00 00 00");
-	expect_packet(1, 27, 16);
-}
-
 /* Violations are counted here instead of failing the test. */
 static unsigned complaints;
 
@@ -257,6 +247,49 @@ count_violation(void *owner, const char *format, va_list args)
 	(void)format;
 	(void)args;
 	complaints++;
+}
+
+/*
+ * What the Arduino library's driver does and real modules take: it leaves the
+ * TLS flags of a plain connect as they were on its stack, and reads a last
+ * byte of a packet together with the one behind.
+ */
+static void
+test_tolerated(void **state)
+{
+	uint32_t end;
+	char line[32];
+
+	(void)state;
+	boot_by_hand();
+	join_by_hand();
+	request("00 14 44 02",
+	        "02 44 14 00 A5 A5 A5 A5 02 00 01 BB 5D B8 D8 22 00 7F 01 00");
+	fake_hal.world.now_ns += WINC_MS(20);
+	winc_model_advance(fake_hal.winc);
+	assert_int_equal(bench_peer.port, 443);
+	fake_hal.world.now_ns += WINC_MS(11);
+	winc_model_advance(fake_hal.winc);
+	winc_registers_write(fake_hal.winc, 0x1070, 12 << 2);
+	end = fake_hal.winc->host.rx_address + 12;
+	snprintf(line, sizeof line, "C8 03 %02X %02X 00 00 02", (end - 1) >> 8 & 0xFF,
+	         (end - 1) & 0xFF);
+	talk(line, "C8 00 F3 00 ..");
+	fake_hal.world.violation = count_violation;
+	complaints = 0;
+	snprintf(line, sizeof line, "C8 03 %02X %02X 00 00 02", end >> 8 & 0xFF, end & 0xFF);
+	talk(line, "C8 05"); /* all of it behind the packet */
+	assert_int_equal(complaints, 1);
+}
+
+/* The request for the time: 0x108C = 0x00081A01 (5.6). */
+static void
+test_worked_time(void **state)
+{
+	(void)state;
+	boot_by_hand();
+	request("00 08 1A 01", "01 1A 08 00 00 00 00 00");
+	expect_packet(1, 27, 16);
 }
 
 static void
@@ -337,6 +370,7 @@ main(void)
 		cmocka_unit_test_teardown(test_worked_frames, tear_down),
 		cmocka_unit_test_teardown(test_boot, tear_down),
 		cmocka_unit_test_teardown(test_worked_connect, tear_down),
+		cmocka_unit_test_teardown(test_tolerated, tear_down),
 		cmocka_unit_test_teardown(test_worked_time, tear_down),
 		cmocka_unit_test_teardown(test_strict, tear_down),
 		cmocka_unit_test_teardown(test_strict_boot, tear_down),
