@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* gatewayctl without its main(): text, tables, names, the command line, the table of commands. */
 #include "unit/cmocka_all.h"
+#include "unit/folder_help.h"
 
-#include <ftw.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -401,15 +401,6 @@ make_place(struct place *place)
 	fclose(file);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 /* In order; each result must hold the text. */
 static void
 a_device_is_enrolled_shown_and_revoked(void **state)
@@ -485,7 +476,7 @@ a_device_is_enrolled_shown_and_revoked(void **state)
 		}
 		free(out);
 	}
-	assert_int_equal(nftw(place.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(folder_remove(place.folder), 0);
 }
 
 /* ---- what is wrong ------------------------------------------------------ */

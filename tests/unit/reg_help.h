@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "register/reg.h"
+#include "unit/folder_help.h"
 
 #define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -40,15 +41,8 @@ reg_fixture_open(struct reg_fixture *f)
 static inline void
 reg_fixture_close(struct reg_fixture *f)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
-	char file[160];
-
 	reg_close(f->reg);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(file, sizeof file, "%s%s", f->file, ends[i]);
-		unlink(file);
-	}
-	rmdir(f->folder);
+	(void)folder_remove(f->folder);
 }
 
 /* The same as set-up and tear-down of a test that needs no more. */
