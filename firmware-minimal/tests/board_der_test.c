@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Certificate requests against OpenSSL, and the look into certificates. */
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 #include "unit/conf_help.h"
 #include "unit/folder_help.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

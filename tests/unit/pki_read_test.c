@@ -3,9 +3,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/users_certificate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
