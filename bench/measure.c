@@ -2,7 +2,6 @@
 /* Clocks, percentiles, and what /proc tells of a server. */
 #include "load.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  *
  *     bench/register STATE-FOLDER COUNT
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

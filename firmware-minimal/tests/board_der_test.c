@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Certificate requests against OpenSSL, and the look into certificates. */
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 
 #include "app/der.h"
 #include "unit/cmocka_all.h"
+#include "unit/users_certificate.h"
 
 static const uint8_t serial[9] = { 0x01, 0x23, 0x22, 0x61, 0x95, 0x25, 0xB2, 0x7A, 0xAF };
 
@@ -109,24 +109,6 @@ integers_are_shortest(void **state)
 	assert_int_equal(csr_info(serial, public_key, info, 128), 0);
 }
 
-/* A certificate of version 1 with an RSA signature, as a user's board had it. */
-static const char users[] =
-	"-----BEGIN CERTIFICATE-----\n"
-	"MIICZTCCAU0CCQDPGXh/GuZk5zANBgkqhkiG9w0BAQsFADB7MQswCQYDVQQGEwJV\n"
-	"UzENMAsGA1UECAwET2hpbzENMAsGA1UEBwwEb2hpbzEMMAoGA1UECgwDaW90MQsw\n"
-	"CQYDVQQLDAJDQTEzMDEGA1UEAwwqSXAtMTcyLTMxLTM0LTQzLnVzLWVhc3QtMi5j\n"
-	"b21wdXRlLmludGVybmFsMB4XDTIwMDEwNTE3MjkwOFoXDTMwMDEwMjE3MjkwOFow\n"
-	"OTE3MDUGA1UEAxMuZWMyLTMtMTQtMy0xMTIudXMtZWFzdC0yLmNvbXB1dGUuYW1h\n"
-	"em9uYXdzLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDDoEdFWMR6ELTDC\n"
-	"R/8O1kle/6hVEmUA5q+OlSXeUID76FQ5aFG5PkdQcOOI1TfAwBDTTj3Ga+SIKey2\n"
-	"tXtdkGwwDQYJKoZIhvcNAQELBQADggEBAGNaTcYI2hnUXufV5LWtQPXxBwciPy7/\n"
-	"apRhd3e2T5j1HuxO9F1uJ5pT5pv+31Cn/d1Aqu/ZmXPMPHRVOl1845cGrm8cYWcj\n"
-	"ZY1puYQk91t3g9pLHmZbphvL5QeAXPgtZ/saqr3Jch36FvSJrMMy3w+1UXesYFFX\n"
-	"/lDpwSjSF0F6SqfcezRjp+JFZgl4CHUdXVA1j5K0hwZAm3p8dCdSZABn8SIVdNEc\n"
-	"jFq4lBxjCoivlTHpQSEeUu30pxyM/CEq0sdxjhIUeq2/74NbKVpGrZJpTRWOxkMG\n"
-	"lzW+H3txpiuCTedk5FluO4cqUsjlRrlqeC4cZAREVwz11SVhB5Hj8fE=\n"
-	"-----END CERTIFICATE-----\n";
-
 static size_t
 decode(const char *pem, uint8_t **der)
 {
@@ -148,7 +130,7 @@ finds_the_key(void **state)
 {
 	static const uint8_t begins[] = { 0x30, 0xE8, 0x11, 0xD1, 0x56, 0x31 };
 	uint8_t *der, key[64];
-	size_t size = decode(users, &der);
+	size_t size = decode(users_certificate, &der);
 
 	(void)state;
 	assert_true(der_is_sequence(der, size));
@@ -163,7 +145,7 @@ static void
 refuses_what_is_cut(void **state)
 {
 	uint8_t *der, key[64];
-	size_t size = decode(users, &der);
+	size_t size = decode(users_certificate, &der);
 
 	(void)state;
 	for (size_t n = 0; n < size; n++) {
@@ -183,7 +165,7 @@ static void
 survives_any_byte(void **state)
 {
 	uint8_t *der, key[64];
-	size_t size = decode(users, &der);
+	size_t size = decode(users_certificate, &der);
 	uint8_t *exact = malloc(size);
 
 	(void)state;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Settings pages, good and bad. */
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/settings.h"

@@ -205,7 +205,8 @@ a_signal_ends_it_cleanly(void **state)
 
 		place_init(&p);
 		pid = begin(&p, arguments);
-		while (!said(&p, "ok\n")) {
+		for (unsigned tries = 0; !said(&p, "ok\n"); tries++) {
+			assert_true(tries < 60000 && waitpid(pid, NULL, WNOHANG) == 0);
 			usleep(1000);
 		}
 		assert_int_equal(kill(pid, SIGTERM), 0);

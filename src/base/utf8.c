@@ -3,13 +3,19 @@
 
 enum { REFUSE_NUL = 1, REFUSE_CONTROL = 2 };
 
+/* How long a sequence is that begins so, 0 when none does. */
+static size_t
+length_of(uint8_t first)
+{
+	return first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+}
+
 /* Length of the sequence at p (left bytes remain), 0 when it is ill formed. */
 static size_t
 sequence(const uint8_t *p, size_t left, uint32_t *code)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 :
-	           p[0] < 0xf5 ? 4 : 0;
+	size_t n = length_of(p[0]);
 	uint32_t c;
 
 	if (n == 0 || n > left) {
@@ -74,4 +80,20 @@ bool
 utf8_valid_strict(struct span s)
 {
 	return valid(s, REFUSE_NUL | REFUSE_CONTROL);
+}
+
+struct span
+utf8_head(struct span s, size_t n)
+{
+	struct span head = span_head(s, n);
+
+	/* Of a sequence that is cut at most three bytes are there. */
+	for (size_t back = 1; back <= 3 && back <= head.len; back++) {
+		uint8_t byte = head.ptr[head.len - back];
+
+		if ((byte & 0xc0) != 0x80) {
+			return length_of(byte) > back ? span_head(head, head.len - back) : head;
+		}
+	}
+	return head;
 }

@@ -17,5 +17,7 @@ bool utf8_valid_mqtt(struct span s);
  * non-characters, which MQTT 1.5.4 only advises against: for identities.
  */
 bool utf8_valid_strict(struct span s);
+/* The first n bytes (or all, when there are fewer), but no character that they cut. */
+struct span utf8_head(struct span s, size_t n);
 
 #endif

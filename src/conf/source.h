@@ -19,7 +19,7 @@
 struct load;
 
 struct source {
-	struct buf text; /* NUL-terminated once source_read() is through */
+	struct buf text; /* NUL-terminated once it is read */
 	unsigned line;   /* lines in it so far */
 	struct source_part {
 		unsigned first; /* line in the text */

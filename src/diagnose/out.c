@@ -21,10 +21,7 @@ out_span(struct out *o, struct span s)
 	size_t room = o->size - o->len - 1;
 
 	if (s.len > room) {
-		s.len = room;
-		while (s.len > 0 && (s.ptr[s.len] & 0xc0) == 0x80) {
-			s.len--;
-		}
+		s = utf8_head(s, room);
 	}
 	if (s.len > 0) {
 		memcpy(o->text + o->len, s.ptr, s.len);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "print.h"
-#include "text.h"
 #include "wrap.h"
 
 #define INDENT 2

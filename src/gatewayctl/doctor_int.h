@@ -114,7 +114,7 @@ const char *doctor_names_text(struct doctor_names *names);
 struct doctor_mosquitto {
 	bool readable;
 	bool ours; /* it has the listener that we connect to */
-	bool persistence, nodelay, per_listener, bridge_remap;
+	bool persistence, nodelay, bridge_remap;
 };
 void doctor_mosquitto_read(const struct doctor *d, struct doctor_mosquitto *out);
 

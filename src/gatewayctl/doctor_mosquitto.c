@@ -43,8 +43,6 @@ take_line(const struct doctor *d, char *line, struct doctor_mosquitto *out)
 		out->persistence = is_true(value);
 	} else if (strcmp(line, "set_tcp_nodelay") == 0) {
 		out->nodelay = is_true(value);
-	} else if (strcmp(line, "per_listener_settings") == 0) {
-		out->per_listener = is_true(value);
 	} else if (strcmp(line, "topic") == 0) {
 		out->bridge_remap = out->bridge_remap || remaps(value);
 	} else if (strcmp(line, "listener") == 0) {

@@ -2,7 +2,6 @@
 /* Paths, small files and lists of names, for the checks. */
 #include "doctor_int.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>

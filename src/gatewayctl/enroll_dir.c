@@ -5,7 +5,6 @@
  */
 #include "enroll.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
 #include "run.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "effect.h"
 #include "print.h"

@@ -5,7 +5,6 @@
  */
 #include "run.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 

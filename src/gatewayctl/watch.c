@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "print.h"
 
 struct watching {
@@ -62,19 +63,12 @@ print_payload(FILE *out, const struct doc *message)
 {
 	const char *payload = doc_get_text(message, "payload", "");
 	bool hex = strcmp(doc_get_text(message, "encoding", "text"), "hex") == 0;
-	size_t n = strlen(payload);
-	struct doc *head;
-	char *cell;
+	struct span text = utf8_head(span_str(payload), PREVIEW);
+	struct doc *head = doc_string(text);
+	char *cell = print_cell(head, PRINT_TEXT);
 
-	if (n > PREVIEW) {
-		for (n = PREVIEW; n > 0 && (payload[n] & 0xc0) == 0x80; n--) {
-			/* whole characters only */
-		}
-	}
-	head = doc_string(span_of(payload, n));
-	cell = print_cell(head, PRINT_TEXT);
 	fprintf(out, "  %s%s%s", hex ? "hex " : "", cell != NULL ? cell : "",
-	        payload[n] != '\0' || doc_get_bool(message, "cut", false) ? "..." : "");
+	        payload[text.len] != '\0' || doc_get_bool(message, "cut", false) ? "..." : "");
 	free(cell);
 	doc_free(head);
 }

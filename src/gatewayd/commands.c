@@ -2,7 +2,6 @@
 /* What the control socket can be asked. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "gatewayd/daemon.h"
 
 static const char usage_text[] =

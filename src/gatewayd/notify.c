@@ -2,7 +2,6 @@
 #include "gatewayd/notify.h"
 
 #ifdef HAVE_LIBSYSTEMD
-#include <stdint.h>
 #include <time.h>
 
 #include <systemd/sd-daemon.h>

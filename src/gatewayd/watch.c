@@ -58,40 +58,17 @@ is_text(struct span s)
 	return utf8_valid(s);
 }
 
-/* The first bytes of it, whole characters only. */
-static struct span
-text_head(struct span s, size_t most)
-{
-	struct span head = span_head(s, most);
-
-	if (head.len < s.len) {
-		while (head.len > 0 && (s.ptr[head.len] & 0xc0) == 0x80) {
-			head.len--;
-		}
-	}
-	return head;
-}
-
-/* What the uplink gives may end within a character, too. */
-static struct span
-whole_characters(struct span s, size_t length)
-{
-	for (unsigned i = 0; i < 3 && s.len > 0 && s.len < length && !utf8_valid(s); i++) {
-		s.len--;
-	}
-	return s;
-}
-
 static void
 set_payload(struct doc *doc, struct span payload, size_t length)
 {
 	static const char digits[] = "0123456789abcdef";
-	struct span whole = whole_characters(payload, length);
+	/* What the uplink has cut may end within a character. */
+	struct span whole = payload.len < length ? utf8_head(payload, payload.len) : payload;
 	char hex[2 * HEX_MOST];
 	size_t shown;
 
 	if (is_text(whole)) {
-		struct span head = text_head(whole, TEXT_MOST);
+		struct span head = utf8_head(whole, TEXT_MOST);
 
 		shown = head.len;
 		doc_set_text(doc, "encoding", "text");

@@ -3,8 +3,6 @@
 #include "pki/pki_build.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <strings.h>
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>

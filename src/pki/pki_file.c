@@ -34,12 +34,7 @@ pki_fail(char *why, int code, const char *format, ...)
 		va_end(arguments);
 		/* Do not end within a character when the sentence was cut. */
 		if (n >= PKI_WHY_SIZE) {
-			for (n = PKI_WHY_SIZE - 1; n > PKI_WHY_SIZE - 5; n--) {
-				why[n] = '\0';
-				if (utf8_valid(span_str(why))) {
-					break;
-				}
-			}
+			why[utf8_head(span_str(why), PKI_WHY_SIZE).len] = '\0';
 		}
 	}
 	return code;

@@ -5,7 +5,6 @@
  */
 #include "pki/pki_build.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>

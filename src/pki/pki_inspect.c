@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
@@ -150,7 +149,6 @@ read_usage(struct pki_profile *p, X509 *x509)
 	p->has_key_usage = (flags & EXFLAG_KUSAGE) != 0;
 	p->digital_signature = (usage & KU_DIGITAL_SIGNATURE) != 0;
 	p->cert_sign = (usage & KU_KEY_CERT_SIGN) != 0;
-	p->crl_sign = (usage & KU_CRL_SIGN) != 0;
 	p->has_extended_usage = (flags & EXFLAG_XKUSAGE) != 0;
 	p->server_auth = !p->has_extended_usage ||
 			 (X509_get_extended_key_usage(x509) & (XKU_SSL_SERVER | XKU_ANYEKU)) != 0;

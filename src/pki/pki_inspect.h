@@ -24,7 +24,7 @@ struct pki_profile {
 	unsigned signature_bits; /* of the hash: 160, 256, ...; 0: unknown */
 	bool signature_short;    /* r and s both short, see pki_signature_short() */
 	bool has_basic, ca;      /* basicConstraints, and its flag */
-	bool has_key_usage, digital_signature, cert_sign, crl_sign;
+	bool has_key_usage, digital_signature, cert_sign;
 	bool has_extended_usage, extended_critical, server_auth;
 	bool has_names; /* subjectAltName */
 	struct pki_texts dns, ip;

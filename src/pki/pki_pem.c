@@ -7,7 +7,6 @@
 #include "pki/pki_int.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 #include <openssl/evp.h>
 

@@ -64,6 +64,12 @@ uint64_t reg_generation(struct reg *reg);
 
 /* ---- devices ------------------------------------------------------------------------ */
 
+/*
+ * Unless more is said, these return 0, ERR_DATABASE (see reg_error()), for a
+ * name that is not there ERR_NOT_FOUND, for a change without reg_actor()
+ * ERR_DENIED, or what each() returned when that is not 0.
+ */
+
 struct reg_device {
 	char name[REG_NAME_MAX + 1]; /* the identity */
 	char fingerprint[65];        /* of the key; "" when only the name is known */
@@ -124,6 +130,7 @@ int reg_revoked_since(struct reg *reg, uint64_t generation,
 int reg_expiring_each(struct reg *reg, int64_t from, int64_t before,
                       int (*each)(void *owner, const char *name, int64_t not_after),
                       void *owner) MUST_CHECK;
+/* "" none. Also ERR_LIMIT: over REG_NAME_MAX bytes. */
 int reg_set_group(struct reg *reg, struct span name, const char *group) MUST_CHECK;
 int reg_remove(struct reg *reg, struct span name) MUST_CHECK;
 /*

@@ -2,8 +2,6 @@
 /* Labels of devices, and the subscriptions of persistent sessions. */
 #include "register/reg_int.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "base/cursor.h"
 

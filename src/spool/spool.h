@@ -118,6 +118,7 @@ struct spool_wait {
 	struct loop_message posted;
 	int phase;
 };
+/* 0, or -ENOMEM: done() will not run. */
 int spool_wait(struct spool *spool, struct span identity, struct spool_wait *wait) MUST_CHECK;
 /*
  * From the thread of `back` only. True: done() will not run any more. False:
@@ -210,6 +211,7 @@ struct spool_purge {
 	uint64_t until;
 	int64_t count;
 };
+/* 0, or -ENOMEM: done() will not run. Any thread. */
 int spool_purge(struct spool *spool, const char *identity, struct spool_purge *purge) MUST_CHECK;
 
 #endif

@@ -15,7 +15,6 @@
 #define GATEWAY_SPOOL_SPOOL_INT_H
 
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 
 #include "spool/spool.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The writer's thread, and the queue of what is asked of it. */
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 

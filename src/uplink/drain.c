@@ -9,7 +9,6 @@
  * that the broker keeps ending the connection for is sent alone, and refused
  * when that happens again: it must not block the others for ever.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "uplink/uplink_int.h"

@@ -11,8 +11,6 @@
  */
 #include "uplink/uplink_int.h"
 
-#include "base/log.h"
-
 #define QUESTION "gateway/are-you-there"
 #define PARTS 4
 #define PART_MOST (KEEPALIVE * 1000u / 3) /* ms: the library itself never has to ask */

@@ -4,7 +4,6 @@
  * larger than the broker's Receive Maximum: the library would queue what is
  * more, and its packet identifiers are a bare counter.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "uplink/uplink_int.h"

@@ -9,8 +9,8 @@
  * CONNECT carries no properties of ours: with Clean Start and without a
  * Session Expiry Interval the session ends with the connection (MQTT 5
  * 3.1.2.11.2), which is what we want, and only the blocking connect of 2.0
- * could set any. connect_async() does not block on a unix path or a numeric
- * address, and settings hold nothing else.
+ * could set any. mosquitto_connect_async() does not block on a unix path or a
+ * numeric address, and settings hold nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>

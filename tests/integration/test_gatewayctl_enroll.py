@@ -49,8 +49,7 @@ def write(path, content):
 
 
 def test_the_same_key_renews_and_another_needs_replace(offline, tmp_path):
-    key, der = request("pump1")
-    file, out = write(tmp_path / "a.csr", der), str(tmp_path / "out")
+    file, out = write(tmp_path / "a.csr", request("pump1")[1]), str(tmp_path / "out")
     first = offline.ctl("enroll", "--csr", file, "--out", out, output="json")
     assert not first["renewed"] and first["identity"] == "pump1" and first["sketch"]
     again = offline.ctl("enroll", "--csr", file, "--out", out, output="json")

@@ -244,6 +244,14 @@ utf8_is_strict(void **state)
 	assert_false(utf8_valid(span_str("\xed\xa0\x80")));     /* surrogate */
 	assert_false(utf8_valid(span_str("\xf4\x90\x80\x80"))); /* beyond 10FFFF */
 	assert_false(utf8_valid(span_str("a\xe2\x82")));        /* cut */
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 9).len, 4);
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 4).len, 4);
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 3).len, 1);
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 2).len, 1);
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 1).len, 1);
+	assert_int_equal(utf8_head(span_str("a\xe2\x82\xac"), 0).len, 0);
+	assert_int_equal(utf8_head(span_str("a\xf0\x9f\x98"), 9).len, 1); /* cut already */
+	assert_int_equal(utf8_head(span_str("\x80\x80\x80\x80"), 9).len, 4); /* not for it to judge */
 	assert_true(utf8_valid(span_of("a\0b", 3)));
 	assert_false(utf8_valid_mqtt(span_of("a\0b", 3)));
 	assert_true(utf8_valid_mqtt(span_str("a\x01" "b")));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit/conf_help.h"
+#include "unit/folder_help.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -492,17 +492,11 @@ folder_make(void **state)
 static int
 folder_drop(void **state)
 {
-	static const char *const names[] = { "main", "part", "loop", "secret" };
 	struct folder *f = *state;
-	char path[128];
+	int rc = folder_remove(f->path);
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", f->path, names[i]);
-		unlink(path);
-	}
-	rmdir(f->path);
 	free(f);
-	return 0;
+	return rc;
 }
 
 static void

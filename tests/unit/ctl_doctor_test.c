@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* gatewayctl doctor: one row per fault, made in a folder that is otherwise healthy. */
 #include "unit/cmocka_all.h"
+#include "unit/folder_help.h"
 
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -88,21 +88,12 @@ set_up(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
 	(void)state;
 	clock_real();
 	fclose(null);
-	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(folder);
 }
 
 static struct doc *

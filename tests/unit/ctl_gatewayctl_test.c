@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* gatewayctl without its main(): text, tables, names, the command line, the table of commands. */
 #include "unit/cmocka_all.h"
+#include "unit/folder_help.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -404,15 +404,6 @@ make_place(struct place *place)
 	fclose(file);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 /* In order; each result must hold the text. */
 static void
 a_device_is_enrolled_shown_and_revoked(void **state)
@@ -488,7 +479,7 @@ a_device_is_enrolled_shown_and_revoked(void **state)
 		}
 		free(out);
 	}
-	assert_int_equal(nftw(place.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(folder_remove(place.folder), 0);
 }
 
 /* Root's `init` must not open a file to others that the daemon's user points it at. */
@@ -517,7 +508,7 @@ no_link_is_followed_to_set_a_mode(void **state)
 	assert_int_equal(owner_set(folder, getuid(), getgid(), 0750), 0);
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(owner_set(file, getuid(), getgid(), 0644), -ENOENT);
-	assert_int_equal(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(folder_remove(folder), 0);
 }
 
 /* ---- what is wrong ------------------------------------------------------ */

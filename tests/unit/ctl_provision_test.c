@@ -11,6 +11,7 @@
 #include "app/report.h"
 #include "gatewayctl/provision.h"
 #include "unit/cmocka_all.h"
+#include "unit/folder_help.h"
 
 static uint8_t block[PAGE_SIZE_MAX];
 static char why[PROVISION_WHY_SIZE];
@@ -28,11 +29,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[100];
-
 	(void)state;
-	snprintf(command, sizeof command, "rm -r %s", folder);
-	return system(command);
+	return folder_remove(folder);
 }
 
 static const char *

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From a certificate to a device, and how strangers are noted. */
-#include "unit/cmocka_all.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "unit/reg_help.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/device.h"
 #include "session/strangers.h"
 
-#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define KEY_C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 #define NOW 1700000000
 #define DAY 86400
 
 struct fixture {
-	char folder[64], file[128];
-	struct reg *reg;
+	struct reg_fixture store;
 	struct conf *conf;
 	/* of the last answer */
 	char identity[REG_NAME_MAX + 1], why[DEVICE_WHY_SIZE], group[64];
@@ -29,37 +22,20 @@ struct fixture {
 static int
 set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof *f);
-	char why[REG_WHY_SIZE];
+	struct fixture *f = *state = calloc(1, sizeof *f);
 
-	snprintf(f->folder, sizeof f->folder, "device-test-XXXXXX");
-	if (mkdtemp(f->folder) == NULL || conf_default(&f->conf) != 0) {
-		return -1;
-	}
-	snprintf(f->file, sizeof f->file, "%s/register.db", f->folder);
-	if (reg_open(f->file, REG_CREATE, &f->reg, why) != 0 || reg_actor(f->reg, 0, "root") != 0) {
-		return -1;
-	}
 	clock_fake(1, NOW);
-	*state = f;
-	return 0;
+	return reg_fixture_open(&f->store) != 0 ? -1 : conf_default(&f->conf);
 }
 
 static int
 tear_down(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
 	struct fixture *f = *state;
-	char file[160];
 
 	clock_real();
-	reg_close(f->reg);
+	reg_fixture_close(&f->store);
 	conf_unref(&f->conf);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(file, sizeof file, "%s%s", f->file, ends[i]);
-		unlink(file);
-	}
-	rmdir(f->folder);
 	free(f);
 	return 0;
 }
@@ -84,7 +60,7 @@ enrol(struct fixture *f, const char *name, const char *key)
 	snprintf(d.name, sizeof d.name, "%s", name);
 	snprintf(d.fingerprint, sizeof d.fingerprint, "%s", key);
 	snprintf(d.group, sizeof d.group, "of-%s", name);
-	assert_int_equal(reg_enrol(f->reg, &d, false, &renewed), 0);
+	assert_int_equal(reg_enrol(f->store.reg, &d, false, &renewed), 0);
 }
 
 static void
@@ -95,8 +71,8 @@ approve(struct fixture *f, const struct pki_cert *c, enum tls_trust trust, const
 
 	device_stranger(f->conf, c, trust, &s);
 	s.last_at = NOW;
-	assert_int_equal(reg_note_strangers(f->reg, &s, 1), 0);
-	assert_int_equal(reg_approve(f->reg, c->fingerprint, name, &d), 0);
+	assert_int_equal(reg_note_strangers(f->store.reg, &s, 1), 0);
+	assert_int_equal(reg_approve(f->store.reg, c->fingerprint, name, &d), 0);
 }
 
 static enum tls_admit
@@ -106,7 +82,7 @@ admit(struct fixture *f, const struct pki_cert *c, enum tls_trust trust)
 	enum tls_admit verdict;
 
 	f->why[0] = '\0';
-	verdict = device_admit(f->conf, f->reg, c, trust, &d, f->identity, f->why);
+	verdict = device_admit(f->conf, f->store.reg, c, trust, &d, f->identity, f->why);
 	assert_int_equal(d != NULL, verdict == TLS_ADMIT_YES || verdict == TLS_ADMIT_GRACE);
 	assert_int_equal(d == NULL, f->why[0] != '\0');
 	if (d != NULL) {
@@ -170,11 +146,11 @@ the_self_signed_have_no_name(void **state)
 	approve(f, &c, TLS_TRUST_SELF_SIGNED, "cellar");
 	ADMITS(YES, "a", KEY_B, SELF_SIGNED, "cellar");
 	ADMITS(YES, "not/safe", KEY_B, SELF_SIGNED, "cellar");
-	assert_int_equal(reg_revoke(f->reg, span_str("cellar"), "unspecified"), 0);
+	assert_int_equal(reg_revoke(f->store.reg, span_str("cellar"), "unspecified"), 0);
 	ADMITS(REVOKED, "a", KEY_B, SELF_SIGNED, "cellar");
 	f->conf->admission = CONF_ADMIT_CA;
 	ADMITS(REVOKED, "a", KEY_B, SELF_SIGNED, "cellar");
-	assert_int_equal(reg_reinstate(f->reg, span_str("cellar")), 0);
+	assert_int_equal(reg_reinstate(f->store.reg, span_str("cellar")), 0);
 	ADMITS(YES, "a", KEY_B, SELF_SIGNED, "cellar");
 	/* What a CA vouched for is approved as that, not as self-signed. */
 	c = cert("x", KEY_C);
@@ -207,7 +183,7 @@ revoked_by_key_and_by_name(void **state)
 	struct fixture *f = *state;
 
 	enrol(f, "a", KEY_A);
-	assert_int_equal(reg_revoke(f->reg, span_str("a"), "keyCompromise"), 0);
+	assert_int_equal(reg_revoke(f->store.reg, span_str("a"), "keyCompromise"), 0);
 	for (int i = 0; i < 2; i++) {
 		f->conf->admission = i == 0 ? CONF_ADMIT_ENROLLED : CONF_ADMIT_CA;
 		ADMITS(REVOKED, "a", KEY_A, CA, "a");
@@ -242,7 +218,7 @@ grace_is_the_maps(void **state)
 	c.not_after = INT64_MIN / 2;
 	assert_int_equal(admit(f, &c, TLS_TRUST_CA), TLS_ADMIT_EXPIRED);
 	c.not_after = NOW - 1;
-	assert_int_equal(reg_revoke(f->reg, span_str("a"), "unspecified"), 0);
+	assert_int_equal(reg_revoke(f->store.reg, span_str("a"), "unspecified"), 0);
 	assert_int_equal(admit(f, &c, TLS_TRUST_CA), TLS_ADMIT_REVOKED);
 	map->grace_days = before;
 }
@@ -293,12 +269,12 @@ a_million_strangers_are_bounded(void **state)
 		noted += strangers_note(s, &from, &visit);
 		if (i % 20000 == 19999) {
 			clock_fake(ms += 500, NOW);
-			assert_int_equal(strangers_write(s, f->reg), 0);
+			assert_int_equal(strangers_write(s, f->store.reg), 0);
 		}
 	}
 	/* 50 writes of at most 64 in 25 seconds. */
 	assert_true(noted > 0 && noted <= 50 * STRANGERS_HELD);
-	assert_int_equal(reg_stranger_count(f->reg), REG_STRANGERS_MAX);
+	assert_int_equal(reg_stranger_count(f->store.reg), REG_STRANGERS_MAX);
 	strangers_free(s);
 	log_setup(LOG_LEVEL_INFO, NULL, NULL);
 }
@@ -325,10 +301,10 @@ one_address_brings_few(void **state)
 	/* The same again only counts. */
 	snprintf(visit.fingerprint, sizeof visit.fingerprint, "%064x", 0);
 	assert_true(strangers_note(s, &from, &visit));
-	assert_int_equal(strangers_write(s, f->reg), 0);
-	assert_int_equal(reg_stranger_each(f->reg, count_stranger, &count), 0);
+	assert_int_equal(strangers_write(s, f->store.reg), 0);
+	assert_int_equal(reg_stranger_each(f->store.reg, count_stranger, &count), 0);
 	assert_int_equal(count, STRANGERS_PER_ADDRESS + 2);
-	assert_int_equal(strangers_write(s, f->reg), 0);
+	assert_int_equal(strangers_write(s, f->store.reg), 0);
 	snprintf(visit.fingerprint, sizeof visit.fingerprint, "%064x", 77);
 	assert_false(strangers_note(s, &from, &visit));
 	clock_fake(1000 + 60000, NOW);

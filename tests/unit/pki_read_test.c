@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading certificates, real ones and hostile ones. */
 #include "unit/cmocka_all.h"
+#include "unit/users_certificate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "pki/pki.h"
 #include "pki/pki_int.h"
-
-/* The certificate of a real board as its owner made it: version 1, signed with RSA. */
-static const char real_pem[] = "-----BEGIN CERTIFICATE-----\n"
-			       "MIICZTCCAU0CCQDPGXh/GuZk5zANBgkqhkiG9w0BAQsFADB7MQswCQYDVQQGEwJV\n"
-			       "UzENMAsGA1UECAwET2hpbzENMAsGA1UEBwwEb2hpbzEMMAoGA1UECgwDaW90MQsw\n"
-			       "CQYDVQQLDAJDQTEzMDEGA1UEAwwqSXAtMTcyLTMxLTM0LTQzLnVzLWVhc3QtMi5j\n"
-			       "b21wdXRlLmludGVybmFsMB4XDTIwMDEwNTE3MjkwOFoXDTMwMDEwMjE3MjkwOFow\n"
-			       "OTE3MDUGA1UEAxMuZWMyLTMtMTQtMy0xMTIudXMtZWFzdC0yLmNvbXB1dGUuYW1h\n"
-			       "em9uYXdzLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDDoEdFWMR6ELTDC\n"
-			       "R/8O1kle/6hVEmUA5q+OlSXeUID76FQ5aFG5PkdQcOOI1TfAwBDTTj3Ga+SIKey2\n"
-			       "tXtdkGwwDQYJKoZIhvcNAQELBQADggEBAGNaTcYI2hnUXufV5LWtQPXxBwciPy7/\n"
-			       "apRhd3e2T5j1HuxO9F1uJ5pT5pv+31Cn/d1Aqu/ZmXPMPHRVOl1845cGrm8cYWcj\n"
-			       "ZY1puYQk91t3g9pLHmZbphvL5QeAXPgtZ/saqr3Jch36FvSJrMMy3w+1UXesYFFX\n"
-			       "/lDpwSjSF0F6SqfcezRjp+JFZgl4CHUdXVA1j5K0hwZAm3p8dCdSZABn8SIVdNEc\n"
-			       "jFq4lBxjCoivlTHpQSEeUu30pxyM/CEq0sdxjhIUeq2/74NbKVpGrZJpTRWOxkMG\n"
-			       "lzW+H3txpiuCTedk5FluO4cqUsjlRrlqeC4cZAREVwz11SVhB5Hj8fE=\n"
-			       "-----END CERTIFICATE-----\n";
 
 static char why[PKI_WHY_SIZE];
 
@@ -46,7 +28,7 @@ real_certificate_is_read(void **state)
 	struct pki_cert *cert = NULL;
 
 	(void)state;
-	assert_int_equal(pki_unwrap(span_str(real_pem), "CERTIFICATE", "it", &der, why), 0);
+	assert_int_equal(pki_unwrap(span_str(users_certificate), "CERTIFICATE", "it", &der, why), 0);
 	assert_int_equal(pki_cert_read(buf_span(&der), &cert), 0);
 	assert_int_equal(cert->version, 1);
 	assert_false(cert->self_signed);
@@ -79,7 +61,7 @@ every_cut_and_every_addition_is_refused(void **state)
 	uint8_t *exact;
 
 	(void)state;
-	assert_int_equal(pki_unwrap(span_str(real_pem), "CERTIFICATE", "it", &der, why), 0);
+	assert_int_equal(pki_unwrap(span_str(users_certificate), "CERTIFICATE", "it", &der, why), 0);
 	for (size_t n = 0; n < buf_len(&der); n++) {
 		/* Exactly as large, so that a sanitizer sees a read past the end. */
 		exact = malloc(n + 1);
@@ -102,7 +84,7 @@ every_changed_byte_is_survived(void **state)
 	struct buf der = { 0 };
 
 	(void)state;
-	assert_int_equal(pki_unwrap(span_str(real_pem), "CERTIFICATE", "it", &der, why), 0);
+	assert_int_equal(pki_unwrap(span_str(users_certificate), "CERTIFICATE", "it", &der, why), 0);
 	for (size_t i = 0; i < buf_len(&der); i++) {
 		static const uint8_t flips[] = { 0x01, 0x80, 0xff };
 

@@ -1,58 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Strangers, revocation, the audit trail, and many changes at once. */
-#include "unit/cmocka_all.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "unit/reg_help.h"
 
 #include <sqlite3.h>
-
-#include "register/reg.h"
-
-#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-struct fixture {
-	char folder[64];
-	char file[128];
-	struct reg *reg;
-};
-
-static int
-set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-	char why[REG_WHY_SIZE];
-
-	snprintf(f->folder, sizeof f->folder, "reg-fleet-XXXXXX");
-	if (mkdtemp(f->folder) == NULL) {
-		return -1;
-	}
-	snprintf(f->file, sizeof f->file, "%s/register.db", f->folder);
-	*state = f;
-	if (reg_open(f->file, REG_CREATE, &f->reg, why) != 0) {
-		return -1;
-	}
-	return reg_actor(f->reg, 1000, "anna");
-}
-
-static int
-tear_down(void **state)
-{
-	static const char *const ends[] = { "", "-wal", "-shm" };
-	struct fixture *f = *state;
-	char file[160];
-
-	reg_close(f->reg);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(file, sizeof file, "%s%s", f->file, ends[i]);
-		unlink(file);
-	}
-	rmdir(f->folder);
-	free(f);
-	return 0;
-}
 
 static int
 enrol(struct reg *reg, const char *name, const char *key, const char *hash, bool replace)
@@ -101,7 +51,7 @@ assert_audit(struct reg *reg, const char *device, const char *expected)
 static void
 nothing_changes_without_an_actor(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_sighting seen = { .name = "x", .at = 5 };
 	struct reg_subscription sub = { .filter = span_str("a") };
 	struct reg_device out;
@@ -128,7 +78,7 @@ nothing_changes_without_an_actor(void **state)
 static void
 every_change_leaves_a_word(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 
 	assert_int_equal(enrol(f->reg, "x", KEY_A, "h1", false), 0);
 	assert_int_equal(enrol(f->reg, "x", KEY_A, "h2", false), 0);
@@ -167,7 +117,7 @@ count_audit(void *owner, const struct reg_audit *e)
 static void
 long_audits_come_in_pages(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	int n = 0;
 
 	assert_int_equal(reg_begin(f->reg), 0);
@@ -209,7 +159,7 @@ assert_certificates(struct reg *reg, const char *expected)
 static void
 revocation_reaches_the_certificates(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d;
 
 	assert_int_equal(enrol(f->reg, "x", KEY_A, "h1", false), 0);
@@ -260,7 +210,7 @@ assert_revoked_since(struct reg *reg, uint64_t generation, const char *expected)
 static void
 new_revocations_are_found_by_generation(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	uint64_t before, between;
 
 	assert_int_equal(enrol(f->reg, "x", KEY_A, "h1", false), 0);
@@ -297,7 +247,7 @@ expiring_are_listed_first_to_end_first(void **state)
 		const char *name;
 		int64_t not_after;
 	} devices[] = { { "d", 400 }, { "a", 300 }, { "b", 200 }, { "c", 100 }, { "e", 0 } };
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	char text[64] = "";
 
 	for (size_t i = 0; i < 5; i++) {
@@ -366,7 +316,7 @@ look(struct reg *reg)
 static void
 strangers_are_noted(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_stranger list[] = { stranger(1, "a", false, 100), stranger(2, "b", true, 200),
 		                       stranger(1, "a2", true, 300), stranger(3, "c", true, 50) };
 	uint64_t before = reg_generation(f->reg);
@@ -419,7 +369,7 @@ a_ca_says_more_than_the_key_itself(void **state)
 static void
 strangers_are_bounded_per_kind(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	unsigned count = REG_STRANGERS_MAX * 3;
 	struct reg_stranger *list = calloc(count, sizeof *list), one;
 	struct seen seen;
@@ -452,7 +402,7 @@ strangers_are_bounded_per_kind(void **state)
 static void
 approval_makes_a_device(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_stranger list[] = {
 		stranger(0xabc, "a", false, 100), stranger(0xabcd, "b", true, 200),
 		stranger(3, "", true, 50),
@@ -489,7 +439,7 @@ approval_makes_a_device(void **state)
 static void
 approval_takes_nothing_from_others(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_stranger s = stranger(1, "x", true, 100);
 	struct reg_device d;
 
@@ -520,7 +470,7 @@ approval_takes_nothing_from_others(void **state)
 static void
 strangers_of_a_ca_can_be_revoked(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_stranger list[] = { stranger(1, "x", false, 100), stranger(2, "y", true, 100) };
 	struct reg_device d;
 
@@ -545,7 +495,7 @@ strangers_of_a_ca_can_be_revoked(void **state)
 static void
 several_changes_are_one(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d;
 	char why[REG_WHY_SIZE];
 	struct reg *other;
@@ -627,7 +577,7 @@ no_subscription(void *owner, const struct reg_subscription *s)
 static void
 layout_1_is_brought_up_to_date(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d;
 	char why[REG_WHY_SIZE];
 
@@ -647,7 +597,7 @@ layout_1_is_brought_up_to_date(void **state)
 	assert_int_equal(reg_subscription_each(f->reg, span_str("old"), no_subscription, NULL), 0);
 }
 
-#define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, reg_fixture_set_up, reg_fixture_tear_down)
 
 int
 main(void)

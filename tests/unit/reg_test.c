@@ -1,48 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "unit/cmocka_all.h"
+#include "unit/reg_help.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "base/clock.h"
-#include "base/clock.h"
-#include "register/reg.h"
 #include "register/reg_int.h"
 
-#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-struct fixture {
-	char folder[64];
-	char file[128];
-	struct reg *reg;
-};
-
 static char why[REG_WHY_SIZE];
-
-static int
-set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-
-	snprintf(f->folder, sizeof f->folder, "reg-test-XXXXXX");
-	if (mkdtemp(f->folder) == NULL) {
-		return -1;
-	}
-	snprintf(f->file, sizeof f->file, "%s/register.db", f->folder);
-	*state = f;
-	if (reg_open(f->file, REG_CREATE, &f->reg, why) != 0) {
-		return -1;
-	}
-	return reg_actor(f->reg, 1000, "anna");
-}
 
 /* Open as somebody who may change devices. */
 static int
@@ -51,23 +20,6 @@ open_as_anna(const char *file, enum reg_mode mode, struct reg **out)
 	int rc = reg_open(file, mode, out, (char[REG_WHY_SIZE]){ 0 });
 
 	return rc != 0 ? rc : reg_actor(*out, 1000, "anna");
-}
-
-static int
-tear_down(void **state)
-{
-	static const char *const ends[] = { "", "-wal", "-shm" };
-	struct fixture *f = *state;
-	char file[160];
-
-	reg_close(f->reg);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(file, sizeof file, "%s%s", f->file, ends[i]);
-		unlink(file);
-	}
-	rmdir(f->folder);
-	free(f);
-	return 0;
 }
 
 static struct reg_device
@@ -110,7 +62,7 @@ static void
 file_is_made_0660_whatever_the_umask(void **state)
 {
 	static const char *const ends[] = { "", "-wal", "-shm" };
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	mode_t old = umask(0077);
 	char file[160];
 	struct stat st;
@@ -153,7 +105,7 @@ write_bytes_to(const char *file, const void *bytes, size_t len)
 static void
 foreign_files_are_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg *reg = NULL;
 	char file[160], junk[8192];
 
@@ -200,7 +152,7 @@ root_pages(const char *file, int page[16])
 static void
 damage_within_is_a_sentence(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device found;
 	struct reg *reg;
 	char junk[4096];
@@ -227,7 +179,7 @@ damage_within_is_a_sentence(void **state)
 static void
 empty_file_is_migrated(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 
 	reg_close(f->reg);
 	write_bytes_to(f->file, "", 0);
@@ -238,7 +190,7 @@ empty_file_is_migrated(void **state)
 static void
 newer_layout_is_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg *reg = NULL;
 
 	assert_int_equal(run_sql(f->file, "PRAGMA user_version = 99"), SQLITE_OK);
@@ -251,7 +203,7 @@ newer_layout_is_refused(void **state)
 static void
 reader_cannot_write(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device found, d = device("y", KEY_B);
 	struct reg_subscription s = { .filter = span_str("a") };
 	struct reg *reg;
@@ -285,7 +237,7 @@ states_have_names(void **state)
 static void
 names_are_data(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	char longest[REG_NAME_MAX + 1];
 	const char *names[] = { "'; DROP TABLE device; --",
 				"\"quoted\"",
@@ -312,7 +264,7 @@ names_are_data(void **state)
 static void
 enrolment_keeps_every_field(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d = device("board", KEY_A), found;
 	bool renewed = true;
 
@@ -332,7 +284,7 @@ enrolment_keeps_every_field(void **state)
 static void
 same_key_renews_another_needs_replace(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d = device("board", KEY_A), found;
 	bool renewed = false;
 
@@ -380,7 +332,7 @@ count_certificate(void *owner, const struct reg_certificate *c)
 static void
 certificates_outlive_the_device(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device d = device("board", KEY_A);
 	bool renewed;
 	int n = 0;
@@ -400,7 +352,7 @@ certificates_outlive_the_device(void **state)
 static void
 changes_need_a_known_device(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_device found;
 	char longer[REG_NAME_MAX + 2];
 
@@ -443,7 +395,7 @@ walk_one(void *owner, const struct reg_device *d)
 static void
 each_is_in_order_and_stops(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct walk w = { .reg = f->reg };
 	char name[16];
 
@@ -486,7 +438,7 @@ assert_labels(struct reg *reg, const char *name, const char *expected)
 static void
 labels_are_set_changed_removed(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 
 	enrol(f->reg, "x", KEY_A);
 	enrol(f->reg, "y", KEY_B);
@@ -523,7 +475,7 @@ sighting(const char *name, int64_t at, const char *failure)
 static void
 sightings_are_noted(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_sighting list[] = { sighting("x", 10, ""),
 				       sighting("x", 20, "It is revoked."),
 				       sighting("new", 30, "It is not in the register."),
@@ -555,7 +507,7 @@ sightings_are_noted(void **state)
 static void
 other_handles_see_the_generation_change(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_sighting s = sighting("x", 10, "");
 	struct reg_subscription sub = { .filter = span_str("a") };
 	struct reg *other;
@@ -614,7 +566,7 @@ assert_subscriptions(struct reg *reg, const char *client, const char *expected)
 static void
 subscriptions_are_kept_per_client(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_subscription a = { span_str("a+"), 2, 0 },
 				b = { span_str("b#"), 0x2e, 268435455 };
 
@@ -637,7 +589,7 @@ subscriptions_are_kept_per_client(void **state)
 static void
 subscription_may_be_as_long_as_mqtt_allows(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	uint8_t *filter = malloc(65536);
 	struct reg_subscription s = { span_of(filter, 65535), 0, 0 };
 
@@ -667,7 +619,7 @@ put_as(struct reg *reg, const char *owner, int client, int64_t now)
 static void
 client_ids_are_bounded_per_device(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 
 	put_as(f->reg, "other", 1000, 1);
 	for (int i = 0; i < REG_CLIENT_IDS_MAX; i++) {
@@ -701,7 +653,7 @@ client_ids_are_bounded_per_device(void **state)
 static void
 many_subscriptions_are_one_change(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_subscription a = { span_str("a"), 1, 0 }, b = { span_str("b"), 1, 0 };
 	struct reg *other;
 
@@ -724,7 +676,7 @@ many_subscriptions_are_one_change(void **state)
 static void
 the_impatient_wait_once(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_subscription a = { span_str("a"), 1, 0 };
 	uint64_t start = clock_ms();
 	struct reg *other;
@@ -792,7 +744,7 @@ work(void *argument)
 static void
 handles_in_threads_do_not_fail_each_other(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct worker workers[3];
 	pthread_t threads[3];
 	struct walk w = { .reg = NULL };
@@ -817,7 +769,7 @@ handles_in_threads_do_not_fail_each_other(void **state)
 	assert_int_equal(w.count, 120);
 }
 
-#define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, reg_fixture_set_up, reg_fixture_tear_down)
 
 int
 main(void)

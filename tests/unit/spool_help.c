@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit/spool_help.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
+
+#include "unit/folder_help.h"
 
 /* ---- the bench ----------------------------------------------------------------------- */
 
@@ -51,18 +52,7 @@ bench_close(struct bench *b)
 void
 bench_remove(struct bench *b)
 {
-	DIR *folder = opendir(b->folder);
-	struct dirent *entry;
-	char path[512];
-
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		snprintf(path, sizeof path, "%s/%s", b->folder, entry->d_name);
-		unlink(path);
-	}
-	if (folder != NULL) {
-		closedir(folder);
-	}
-	rmdir(b->folder);
+	assert_int_equal(folder_remove(b->folder), 0);
 }
 
 static void
