@@ -91,6 +91,11 @@ static const struct option_spec certificate_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec ca_renew_options[] = {
+	{ "days", 0, "N", "validity of the CA, from now on (default 7300)" },
+	{ NULL },
+};
+
 static const struct option_spec ca_import_options[] = {
 	{ "cert", 0, "FILE", "certificate of the CA" },
 	{ "key", 0, "FILE", "its key; without it nothing can be signed here" },
@@ -218,6 +223,10 @@ const struct command commands[] = {
 	  certificate_names_remove_run },
 	{ "ca show", "", 0, 0, "show the certificate of the CA", NULL,
 	  "gatewayctl ca show\n", NULL, ca_show_run },
+	{ "ca renew", "", 0, 0, "let the CA be valid for longer",
+	  "Its key and name stay: boards need nothing new, and the certificates that it has\n"
+	  "signed stay good. A client that has the file ca.crt wants the new one some day.\n",
+	  "gatewayctl ca renew\n", ca_renew_options, ca_renew_run },
 	{ "ca import", "", 0, 0, "take over a CA from elsewhere",
 	  "Says what will not work with it, and why.\n",
 	  "gatewayctl ca import --cert ca.crt --key ca.key\n", ca_import_options,
