@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What gatewayctl says of its commands: help, manual page and completion name the same options."""
+"""Help, manual pages, completion and alert rules say the same, and what is true."""
 import os
 import re
 import subprocess
+import urllib.request
 
 import pytest
+import yaml
 
+from lib.broker import free_port
 from lib.gateway import GATEWAYCTL, SANITIZER_ENV
 from lib.wait import PATIENCE
 
@@ -44,15 +47,15 @@ def every_command():
 COMMANDS = every_command()
 
 
-def manual_page():
-    with open(os.path.join(TOP, "man", "gatewayctl.1"), encoding="utf-8") as page:
-        return page.read()
+def read(*path):
+    with open(os.path.join(TOP, *path), encoding="utf-8") as file:
+        return file.read()
 
 
 def manual():
     """{command: source of its items} of the manual page."""
     items = {}
-    text = manual_page()
+    text = read("man", "gatewayctl.1")
     text = text[text.index(".Sh COMMANDS"):text.index(".Sh FILES")]
     for item in re.split(r"\n\.It (?=Ic |Xo\n\.Ic )", text)[1:]:
         words = re.match(r"(?:Xo\n\.)?Ic ([a-z ]+)", item).group(1).split()
@@ -110,7 +113,26 @@ def test_completion_of_commands():
             assert words[n] in completed(*words[:n], words[n][:1])
 
 
+def test_metrics_are_explained(gateway):
+    """The manual's list is the daemon's; alerts ask for nothing else."""
+    port = free_port()
+    gateway(conf={"metrics": {"address": "127.0.0.1", "port": port}})
+    url = "http://127.0.0.1:%d/metrics" % port
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        text = answer.read().decode()
+    given = set(re.findall(r"^# TYPE (\w+)", text, re.M))
+    listed = re.findall(r"^\.It Va (gateway_\w+)$", read("man", "gateway-operation.7"), re.M)
+    # Not before there is something to tell.
+    late = {"gateway_uplink_round_trip_seconds", "gateway_broker_messages_dropped_total",
+            "gateway_crl_next_update_seconds"}
+    assert len(listed) == len(set(listed))
+    assert given | late == set(listed)
+    alerts = yaml.safe_load(read("conf", "prometheus", "mkr-gateway.yml"))["groups"][0]["rules"]
+    asked = set(re.findall(r"gateway_\w+", " ".join(rule["expr"] for rule in alerts)))
+    assert asked and asked <= set(listed)
+
+
 def test_exit_status():
-    codes = re.findall(r"^\.It (\d)$", manual_page(), re.M)
+    codes = re.findall(r"^\.It (\d)$", read("man", "gatewayctl.1"), re.M)
     shown = help_of("--help").split("Exit status:")[1]
     assert codes == re.findall(r"\b(\d) ", shown)
