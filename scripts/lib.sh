@@ -44,6 +44,31 @@ require_supported_system() {
 	fi
 }
 
+# require_folder FOLDER: it is there, and we may write into it and into all
+# that somebody else's run has left there; make distcheck leaves closed folders
+# of our own.
+require_folder() {
+	local closed=$1
+
+	if mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; then
+		closed=$(find "$1" ! -writable ! -user "$(id -u)" -print -quit 2>/dev/null) || true
+	fi
+	[ -z "$closed" ] ||
+		die "$closed cannot be written. It is read-only, or somebody else's, such as
+    root's from a run with sudo; then remove $top/build, or take a copy of the
+    source that is yours"
+}
+
+# "; only 12 KiB are left in FOLDER" when that may be why something failed.
+room_left() {
+	local left
+
+	left=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }')
+	if [ -n "$left" ] && [ "$left" -lt 4096 ]; then
+		printf '; only %d KiB are left in %s' "$left" "$1"
+	fi
+}
+
 # ---- packages -------------------------------------------------------------------
 
 # The packages of the named groups of packages.txt, one a line.

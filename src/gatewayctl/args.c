@@ -131,14 +131,26 @@ take_command(struct cli *cli, char **argv, int argc, int at)
 	return -1;
 }
 
+/* Given twice, the last one counts, so that an alias can be overruled. */
+static const char *
+last_option(const struct cli *cli, const char *name)
+{
+	const char *value = NULL, *next;
+
+	for (unsigned i = 0; (next = cli_option(cli, name, i)) != NULL; i++) {
+		value = next;
+	}
+	return value;
+}
+
 static int
 take_globals(struct cli *cli)
 {
 	static const char *const names[] = { "table", "yaml", "json" };
-	const char *format = cli_option(cli, "output", 0);
+	const char *format = last_option(cli, "output");
 
-	cli->file = cli_option(cli, "config", 0);
-	cli->socket = cli_option(cli, "socket", 0);
+	cli->file = last_option(cli, "config");
+	cli->socket = last_option(cli, "socket");
 	for (unsigned i = 0; format != NULL && i < 3; i++) {
 		if (strcmp(format, names[i]) == 0) {
 			cli->format = (enum cli_format)i;
@@ -160,6 +172,11 @@ check_words(struct cli *cli)
 	if (command == NULL || cli_option(cli, "help", 0) != NULL ||
 	    (cli->words >= command->least && cli->words <= command->most)) {
 		return CLI_DONE;
+	}
+	if (command->most == 0) {
+		cli_note(cli, "%s takes no argument %s; see gatewayctl help %s", command->name,
+		         cli->word[0], command->name);
+		return CLI_USAGE;
 	}
 	cli_note(cli, "usage: gatewayctl %s%s%s", command->name,
 	         command->arguments[0] != '\0' ? " " : "", command->arguments);

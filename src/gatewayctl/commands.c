@@ -91,6 +91,11 @@ static const struct option_spec certificate_options[] = {
 	{ NULL },
 };
 
+static const struct option_spec ca_renew_options[] = {
+	{ "days", 0, "N", "validity of the CA, from now on (default 7300)" },
+	{ NULL },
+};
+
 static const struct option_spec ca_import_options[] = {
 	{ "cert", 0, "FILE", "certificate of the CA" },
 	{ "key", 0, "FILE", "its key; without it nothing can be signed here" },
@@ -146,19 +151,21 @@ const struct command commands[] = {
 	  init_options, init_run },
 	{ "enroll", "", 0, 0, "make a device's certificate and register the device",
 	  "Writes device.crt and ca.crt, and for a board the files of its sketch. The same\n"
-	  "key again renews the certificate. With --csr-dir a second run skips what is done.\n",
+	  "key again renews the certificate. With --csr-dir a second run skips what is\n"
+	  "done.\n",
 	  "gatewayctl enroll --csr board.csr --group sensors\n"
 	  "gatewayctl enroll --csr-dir requests --out devices --name-from file\n"
 	  "gatewayctl enroll --name pump1 --key-out pump1/device.key --out pump1\n",
 	  enroll_options, enroll_run },
 	{ "provision", "", 0, 0, "enroll a board with firmware-minimal and write its settings",
 	  "Reads the certificate request out of the board's flash, signs it, and writes\n"
-	  "certificate, network and gateway into the settings page. The board must be in its\n"
-	  "bootloader: double-tap the reset button. Given again it renews; what was broken\n"
-	  "off is completed. Locking a new chip cannot be undone, hence --lock-chip.\n",
-	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home --wifi-pass-file wifi.txt\n"
-	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home --wifi-pass-file wifi.txt \\\n"
-	  "  --lock-chip --name pump1 --group pumps --interval 60\n",
+	  "certificate, network and gateway into the settings page. The board must be in\n"
+	  "its bootloader: double-tap the reset button. Given again it renews; what was\n"
+	  "broken off is completed. Locking a new chip cannot be undone, hence --lock-chip.\n",
+	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home \\\n"
+	  "  --wifi-pass-file wifi.txt\n"
+	  "gatewayctl provision --port /dev/ttyACM0 --wifi-ssid home \\\n"
+	  "  --wifi-pass-file wifi.txt --lock-chip --name pump1 --interval 60\n",
 	  provision_options, provision_run },
 	{ "devices", "", 0, 0, "list the devices",
 	  "The register, joined with the live sessions when gatewayd is running.\n",
@@ -172,7 +179,8 @@ const struct command commands[] = {
 	{ "devices remove", "ID", 1, 1, "forget a device", NULL,
 	  "gatewayctl devices remove pump1\n", NULL, devices_remove_run },
 	{ "approve", "FINGERPRINT", 1, 1, "let a device in that waits",
-	  "By the fingerprint of its key as `devices --pending` shows it; at least 8 digits.\n",
+	  "By the fingerprint of its key as `devices --pending` shows it; at least 8\n"
+	  "digits.\n",
 	  "gatewayctl approve 3f2a9c0177de --name pump7 --group pumps\n", approve_options,
 	  approve_run },
 	{ "renew", "ID", 1, 1, "make a new certificate for the same key",
@@ -215,6 +223,10 @@ const struct command commands[] = {
 	  certificate_names_remove_run },
 	{ "ca show", "", 0, 0, "show the certificate of the CA", NULL,
 	  "gatewayctl ca show\n", NULL, ca_show_run },
+	{ "ca renew", "", 0, 0, "let the CA be valid for longer",
+	  "Its key and name stay: boards need nothing new, and the certificates that it has\n"
+	  "signed stay good. A client that has the file ca.crt wants the new one some day.\n",
+	  "gatewayctl ca renew\n", ca_renew_options, ca_renew_run },
 	{ "ca import", "", 0, 0, "take over a CA from elsewhere",
 	  "Says what will not work with it, and why.\n",
 	  "gatewayctl ca import --cert ca.crt --key ca.key\n", ca_import_options,
@@ -253,13 +265,14 @@ const struct command commands[] = {
 	  "gatewayctl topics pump1 --subscribe 'all/#'\n",
 	  topics_options, topics_run },
 	{ "spool", "[ID]", 0, 1, "show what is stored until the broker is back",
-	  "How much, how old, and of which devices; counters are since the start of gatewayd.\n",
+	  "How much, how old, and of which devices; counters are since the start of\n"
+	  "gatewayd.\n",
 	  "gatewayctl spool\n"
 	  "gatewayctl spool pump1 -o json\n",
 	  NULL, spool_run },
 	{ "spool purge", "[ID]", 0, 1, "remove what is stored for a device, or for all",
-	  "It was acknowledged to the device and is lost then. What the broker is just being\n"
-	  "sent stays.\n",
+	  "It was acknowledged to the device and is lost then. What the broker is just\n"
+	  "being sent stays.\n",
 	  "gatewayctl spool purge pump1\n"
 	  "gatewayctl spool purge --all --yes\n",
 	  spool_purge_options, spool_purge_run },

@@ -54,8 +54,10 @@ say_unreachable(struct doctor *d, const char *place, int code)
 			place);
 		doctor_remedy(
 			d,
-			"In /etc/mosquitto/conf.d: \"listener 0 %s\" and \"allow_anonymous true\"; "
-			"then systemctl restart mosquitto",
+			"Copy the two files of " GATEWAY_DATADIR "/mosquitto to "
+			"/etc/mosquitto/conf.d: \"per_listener_settings true\" first, \"listener "
+			"0 %s\" and its \"allow_anonymous true\" last; then systemctl "
+			"daemon-reload and systemctl restart mosquitto",
 			place);
 	} else if (code == -ECONNREFUSED) {
 		doctor_fault(d, "Nobody listens at %s%s.", place,

@@ -35,8 +35,8 @@ check_dates(struct doctor *d, const struct pki_cert *cert, int64_t now)
 	if (cert->not_after < now) {
 		doctor_fault(d, "The CA %.*s expired on %s: no device is accepted.",
 			     SPAN_ARG(cert->subject), text_date(cert->not_after, date));
-		doctor_remedy(d,
-			      "Make a new CA; every device must be enrolled again and learn it.");
+		doctor_remedy(d, "gatewayctl ca renew keeps its key and name, so that devices need "
+				 "nothing new; one from elsewhere is renewed so by its owner.");
 	} else if (cert->not_before > now) {
 		doctor_fault(d,
 			     "The CA %.*s is not valid before %s: is the clock of this host right?",
@@ -45,8 +45,8 @@ check_dates(struct doctor *d, const struct pki_cert *cert, int64_t now)
 	} else if (cert->not_after < now + DOCTOR_SOON) {
 		doctor_warn(d, "The CA %.*s expires on %s, and every device with it.",
 			    SPAN_ARG(cert->subject), text_date(cert->not_after, date));
-		doctor_remedy(
-			d, "Make a new CA, and trust both in tls.ca until every device has moved.");
+		doctor_remedy(d, "gatewayctl ca renew keeps its key and name, so that devices need "
+				 "nothing new; one from elsewhere is renewed so by its owner.");
 	}
 }
 

@@ -125,7 +125,7 @@ enroll_read(const char *file, struct buf *out)
 	r = buf_reserve(out, ENROLL_REQUEST_MAX + 1, &to);
 	if (r == 0) {
 		n = fread(to, 1, ENROLL_REQUEST_MAX + 1, from);
-		r = ferror(from) ? -EIO : n > ENROLL_REQUEST_MAX ? ERR_LIMIT : 0;
+		r = ferror(from) ? -errno : n > ENROLL_REQUEST_MAX ? ERR_LIMIT : 0;
 		buf_commit(out, n);
 	}
 	if (!in) {

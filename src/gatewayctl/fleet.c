@@ -170,7 +170,7 @@ read_file(struct applying *a, struct buf *text)
 		r = buf_reserve(text, 65536, &to);
 		if (r == 0) {
 			buf_commit(text, fread(to, 1, 65536, file));
-			r = ferror(file) ? -EIO : buf_len(text) > FILE_MAX ? ERR_LIMIT : 0;
+			r = ferror(file) ? -errno : buf_len(text) > FILE_MAX ? ERR_LIMIT : 0;
 		}
 	}
 	if (file != NULL && !in) {

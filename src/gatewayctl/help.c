@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli.h"
 
+#include "wrap.h"
+
+#define COLUMNS 80 /* also where the output is no terminal */
+
 static void
 print_options(const struct option_spec *list, FILE *out)
 {
 	for (; list != NULL && list->name != NULL; list++) {
 		char text[64];
+		int at;
 
 		snprintf(text, sizeof text, "--%s%s%s", list->name, list->value != NULL ? " " : "",
 		         list->value != NULL ? list->value : "");
-		fprintf(out, "  %c%c%c %-20s  %s\n", list->letter != 0 ? '-' : ' ',
-		        list->letter != 0 ? list->letter : ' ', list->letter != 0 ? ',' : ' ', text,
-		        list->help);
+		at = fprintf(out, "  %c%c%c %-20s  ", list->letter != 0 ? '-' : ' ',
+		        list->letter != 0 ? list->letter : ' ', list->letter != 0 ? ',' : ' ', text);
+		wrap_text(out, list->help, at > 0 ? (size_t)at : 0, COLUMNS);
 	}
 }
 
@@ -31,14 +36,16 @@ void
 help_overview(FILE *out)
 {
 	fputs("Usage: gatewayctl [OPTION...] COMMAND [ARGUMENT...]\n\n"
-	      "Sets up and looks after gatewayd, the MQTT gateway for devices with certificates.\n\n"
+	      "Sets up and looks after gatewayd, the MQTT gateway for devices with\n"
+	      "certificates.\n\n"
 	      "Commands:\n",
 	      out);
 	for (const struct command *c = commands; c->name != NULL; c++) {
 		char text[64];
 
 		snprintf(text, sizeof text, "%s %s", c->name, c->arguments);
-		fprintf(out, "  %-32s  %s\n", text, c->summary);
+		fprintf(out, "  %-32s  ", text);
+		wrap_text(out, c->summary, 36, COLUMNS);
 	}
 	fputs("\nOptions:\n", out);
 	print_options(global_options, out);

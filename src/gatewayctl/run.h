@@ -24,6 +24,7 @@ int certificate_names_run(struct cli *cli);
 int certificate_names_add_run(struct cli *cli);
 int certificate_names_remove_run(struct cli *cli);
 int ca_show_run(struct cli *cli);
+int ca_renew_run(struct cli *cli);
 int ca_import_run(struct cli *cli);
 int crl_show_run(struct cli *cli);
 int crl_export_run(struct cli *cli);

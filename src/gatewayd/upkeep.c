@@ -188,7 +188,7 @@ look_at_dates(struct daemon *d)
 
 	look_at_certificate("the gateway's certificate expires within 30 days; renew it",
 	                    c->tls.certificate);
-	look_at_certificate("the CA's certificate expires within 30 days", c->tls.ca);
+	look_at_certificate("the CA's certificate expires within 30 days; gatewayctl ca renew", c->tls.ca);
 	atomic_store(&d->crl_next_update, 0);
 	if (c->tls.crl != NULL &&
 	    pki_crl_check_bundle(c->tls.crl, c->tls.ca, look_at_list, d, why) != 0) {

@@ -90,6 +90,12 @@ struct pki_names {
  */
 int pki_make_ca(const char *folder, const char *common_name, unsigned days, char *why) MUST_CHECK;
 /*
+ * ca.crt with a later end and all else as it was, so that what it has signed
+ * and what trusts it stays good; it may have expired. ERR_EXISTS when it would
+ * not end later, ERR_DENIED when another CA has signed it.
+ */
+int pki_renew_ca(const char *folder, unsigned days, char *why) MUST_CHECK;
+/*
  * The gateway's key (0640) and certificate (0644) by the profile of the
  * gateway: CN = first name, every name and IP literal as dNSName, iPAddress
  * too, EKU serverAuth not critical, notBefore as given (0: 1970-01-01),

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from lib import certs
-from lib.client import Closed
+from lib.client import Client, Closed, tls_context, tls_socket
 from lib.wait import until
+from lib.wire import V311
 
 
 @pytest.fixture
@@ -93,6 +94,29 @@ def test_names_are_added_without_losing_a_session(shared):
         assert "new.example" not in result["names"]
         shared.ctl("certificate", "names", "remove", "new.example", status=1)
         c.publish("Home", "x", 1)
+
+
+def test_renewed_ca_needs_nothing_new_at_the_devices(gateway, tmp_path):
+    gw = gateway()
+    device = gw.enroll()
+    old = tmp_path / "old-ca.crt"
+    shutil.copy(gw.ca, old)
+    before = gw.ctl("ca", "show", output="json")
+    with gw.client(device) as c:
+        after = gw.ctl("ca", "renew", "--days", "8000", output="json")
+        assert after["not_after"] > before["not_after"]
+        assert after["fingerprint"] == before["fingerprint"]
+        c.publish("Home", "x", 1)
+    # Who trusts the old certificate trusts the gateway; the new one vouches for the old device,
+    # and for one that is enrolled now.
+    for ca, whose in ((str(old), device), (gw.ca, device), (str(old), gw.enroll())):
+        context = tls_context(ca, whose)
+        with Client(tls_socket(gw.port, context), V311) as c:
+            c.connect()
+            c.publish("Home", "x", 1)
+    rows = gw.ctl("audit", "--since", "1h", output="json")["audit"]
+    assert "ca-renew" in [row["action"] for row in rows]
+    assert "no earlier" in gw.ctl("ca", "renew", "--days", "9", status=1).err
 
 
 # ---- fleet files -------------------------------------------------------------------

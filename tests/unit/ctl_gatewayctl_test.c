@@ -639,6 +639,22 @@ manual_and_completion_name_everything(void **state)
 	free(completion);
 }
 
+/* As with gatewayd, whose options getopt(3) reads: an alias can be overruled. */
+static void
+the_last_of_two_options_counts(void **state)
+{
+	static const char *words[10] = { "g", "-c", "a", "-o", "yaml", "status", "-c", "b",
+		"--output=json" };
+	struct cli cli;
+
+	(void)state;
+	assert_int_equal(parse_line(&cli, words, stderr), CLI_DONE);
+	assert_string_equal(cli.file, "b");
+	assert_int_equal(cli.format, CLI_JSON);
+	free(cli.option);
+	free(cli.word);
+}
+
 static void
 every_command_has_help_and_examples(void **state)
 {
@@ -676,6 +692,7 @@ main(void)
 		cmocka_unit_test(the_last_column_is_broken_to_the_width),
 		cmocka_unit_test(a_word_is_an_address_or_a_name),
 		cmocka_unit_test(manual_and_completion_name_everything),
+		cmocka_unit_test(the_last_of_two_options_counts),
 		cmocka_unit_test(every_command_has_help_and_examples),
 	};
 

@@ -454,6 +454,71 @@ renewal_keeps_names_and_key(void **state)
 	buf_release(&after);
 }
 
+/* What boards and issued certificates go by: all but the dates. */
+static void
+assert_ca_ends(int64_t end, char *fingerprint, char *serial)
+{
+	struct pki_cert *cert;
+
+	assert_int_equal(pki_cert_read_file(in("ca.crt"), &cert, why), 0);
+	assert_int_equal(cert->not_after, end);
+	assert_true(cert->self_signed);
+	if (fingerprint[0] == '\0') {
+		snprintf(fingerprint, PKI_FINGERPRINT_SIZE, "%s", cert->fingerprint);
+		snprintf(serial, PKI_FINGERPRINT_SIZE, "%.*s", SPAN_ARG(cert->serial));
+	}
+	assert_string_equal(cert->fingerprint, fingerprint);
+	assert_true(span_eq(cert->serial, span_str(serial)));
+	pki_cert_free(cert);
+}
+
+static void
+renewed_ca_differs_in_its_end_only(void **state)
+{
+	static const char *const dns[] = { "gateway.local" };
+	const struct pki_names names = { dns, 1, NULL, 0 };
+	char fingerprint[PKI_FINGERPRINT_SIZE] = "", serial[PKI_FINGERPRINT_SIZE] = "";
+
+	(void)state;
+	assert_int_equal(pki_renew_ca(folder, 100, why), -ENOENT);
+	assert_int_equal(pki_make_ca(folder, "First", 100, why), 0);
+	assert_ca_ends(NOW + 100 * DAY, fingerprint, serial);
+	assert_int_equal(pki_renew_ca(folder, 100, why), ERR_EXISTS);
+	assert_non_null(strstr(why, "is valid until"));
+	/* Nothing can be signed by it any more, until it is renewed. */
+	clock_fake(0, NOW + 200 * DAY);
+	assert_int_equal(pki_make_gateway(folder, &names, 0, 10, false, why), ERR_DENIED);
+	assert_int_equal(pki_renew_ca(folder, 300, why), 0);
+	assert_ca_ends(NOW + 500 * DAY, fingerprint, serial);
+	assert_int_equal(mode_of("ca.crt"), 0644);
+	assert_int_equal(pki_make_gateway(folder, &names, 0, 10, false, why), 0);
+	assert_int_equal(pki_check_pair(in("ca.crt"), in("ca.key"), why), 0);
+}
+
+/* A CA of somebody else's making keeps its form. */
+static void
+renewed_ca_keeps_its_version(void **state)
+{
+	static const int versions[] = { 1, 3 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char fingerprint[PKI_FINGERPRINT_SIZE] = "", serial[PKI_FINGERPRINT_SIZE] = "";
+		struct pki_cert *cert;
+
+		make(&(struct ca){ .bits = 2048, .version = versions[i], .end = NOW + 50 * DAY });
+		unlink(in("ca.crt"));
+		unlink(in("ca.key"));
+		assert_int_equal(import(true), 0);
+		assert_ca_ends(NOW + 50 * DAY, fingerprint, serial);
+		assert_int_equal(pki_renew_ca(folder, 60, why), 0);
+		assert_ca_ends(NOW + 60 * DAY, fingerprint, serial);
+		assert_int_equal(pki_cert_read_file(in("ca.crt"), &cert, why), 0);
+		assert_int_equal(cert->version, versions[i]);
+		pki_cert_free(cert);
+	}
+}
+
 static void
 names_of_hand_made_certificates(void **state)
 {
@@ -484,6 +549,8 @@ main(void)
 		T(keys_are_checked),
 		T(gateway_that_is_there_is_compared),
 		T(renewal_keeps_names_and_key),
+		T(renewed_ca_differs_in_its_end_only),
+		T(renewed_ca_keeps_its_version),
 		T(names_of_hand_made_certificates),
 	};
 
