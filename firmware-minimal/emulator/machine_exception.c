@@ -4,12 +4,14 @@
 
 #include "emulator/machine_int.h"
 
+#define NMI 2
 #define HARD_FAULT 3
 #define NOWHERE 0x70000000u /* no address of anything */
 
 const struct fault machine_faults[] = {
 	{ "cpu.undefined", "the next instruction is no instruction: a HardFault" },
 	{ "cpu.jump", "the processor jumps to where there is nothing: a HardFault" },
+	{ "cpu.nmi", "an exception that nobody expects" },
 	{ NULL, NULL },
 };
 
@@ -149,6 +151,10 @@ machine_inject(struct machine *m, uint32_t pc)
 	}
 	if (fault_hits(m->config.faults, "cpu.jump")) {
 		machine_jump(m, NOWHERE);
+		return true;
+	}
+	if (fault_hits(m->config.faults, "cpu.nmi")) {
+		machine_enter(m, NMI, pc);
 		return true;
 	}
 	return false;

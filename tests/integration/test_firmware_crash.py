@@ -35,6 +35,26 @@ def test_a_crash_is_told_by_the_next_start(boards, fault, phase):
     assert one.reported() == 0
 
 
+def test_an_unexpected_exception_is_told(boards):
+    one = boards("surprised").provisioned("--interval", "2")
+    one.start(faults=["cpu.nmi:1@9000"], seconds=200)
+    one.wait(CRASHED)
+    one.wait(CONNECTED, count=2)
+    one.stop()
+    assert one.codes() == [0, 51, 0], one.text()
+
+
+def test_a_stack_that_overflowed_is_told(boards):
+    """By the word below it, which is not as it was left."""
+    one = boards("deep").provisioned("--interval", "2")
+    one.start("--allow-fault", "--set", "kept_guard=0@9000", seconds=200)
+    one.wait("the stack overflowed")
+    one.wait(CRASHED)
+    one.wait(CONNECTED, count=2)
+    one.stop()
+    assert one.codes() == [0, 51, 0], one.text()
+
+
 def generation(board):
     return struct.unpack_from("<I", board.page(REPORT), 12)[0]
 
