@@ -50,6 +50,7 @@ static const struct fault board_faults[] = {
 	{ "flash.erase-fails", "a row erase ends with NVME and changes nothing" },
 	{ "flash.write-fails", "a page write ends with NVME and changes nothing" },
 	{ "i2c.stuck", "SDA is low when a transfer wants to begin" },
+	{ "i2c.scl-stuck", "SCL is held low: no transfer gets anywhere" },
 	{ "i2c.arbitration", "arbitration is lost on the address" },
 	{ "i2c.no-flag", "neither MB nor SB ever comes" },
 	{ NULL, NULL },
