@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lib.board import needs_board
+from test_firmware_faults import template  # noqa: F401
 
 pytestmark = needs_board
 
@@ -33,25 +34,25 @@ def between(before, after):
 
 # In the start of the radio, the join, the handshake, and with readings.
 @pytest.mark.parametrize("ms", [300, 1500, 3900, 20000])
-def test_nothing_happens_on_the_49th_day(boards, ms):
-    one = boards("old%d" % ms).provisioned("--interval", "1")
+def test_nothing_happens_on_the_49th_day(boards, template, ms):  # noqa: F811
+    one = boards("faulty").copy_of(template)
     one.start(*before_wrap(ms), seconds=45)
     one.ended()
     assert one.codes() == [0], one.text()
     assert re.search(r"^ *4294\d{3}\.\d+ ", one.text(), re.M)
     found = numbers(one)
     assert found == list(range(1, len(found) + 1))
-    # One a second, from the fifth or so on.
-    assert len(found) >= 30, one.text()[-4000:]
+    # One in two seconds, from the fifth second or so on.
+    assert len(found) >= 15, one.text()[-4000:]
     times = [at for at, text in events(one) if text.startswith("Home {")]
-    # Neither early nor late: begun each second, told when the sensor is done.
-    assert all(950 <= between(a, b) < 1500 for a, b in zip(times, times[1:])), times
+    # Neither early nor late: begun each two seconds, told when the sensor is done.
+    assert all(1950 <= between(a, b) < 2500 for a, b in zip(times, times[1:])), times
 
 
 # Each time another failure is paused for: the waits are 1-2, 2-4, 4-8 and 8-16 seconds.
 @pytest.mark.parametrize("ms", [4000, 16000])
-def test_a_pause_ends_on_the_49th_day(boards, ms):
-    one = boards("patient%d" % ms).provisioned("--interval", "1")
+def test_a_pause_ends_on_the_49th_day(boards, template, ms):  # noqa: F811
+    one = boards("faulty").copy_of(template)
     one.start(*before_wrap(ms), faults=["winc.connect-refused:4"], seconds=60)
     one.ended()
     assert one.codes() == 4 * [15] + [0], one.text()
@@ -62,4 +63,4 @@ def test_a_pause_ends_on_the_49th_day(boards, ms):
         assert between(told[n][0], told[n + 1][0]) >= int(told[n][1].split()[2])
     found = numbers(one)
     assert found == list(range(1, len(found) + 1))
-    assert len(found) >= 15, one.text()[-4000:]
+    assert len(found) >= 8, one.text()[-4000:]
