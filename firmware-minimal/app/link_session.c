@@ -143,8 +143,10 @@ on_event(enum mqtt_event event)
 {
 	switch (event) {
 	case MQTT_CONNECTED:
-		mqtt_subscribe(&net.mqtt, net.settings->subscribe_topic, 1);
-		return net.state;
+		/* There is room, unless the gateway has answered before it was asked. */
+		return mqtt_subscribe(&net.mqtt, net.settings->subscribe_topic, 1)
+		               ? net.state
+		               : link_failed(REPORT_MQTT_PROTOCOL, NULL, false);
 	case MQTT_REFUSED:
 		return link_failed((enum report)(REPORT_MQTT + mqtt_refusal(&net.mqtt) % 6), NULL,
 		                   false);

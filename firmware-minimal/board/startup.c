@@ -30,12 +30,6 @@ static uint8_t reset_cause;
 static bool crystal, own_reset;
 static uint32_t last_phase;
 
-static void
-unexpected_handler(void)
-{
-	board_reset();
-}
-
 struct vectors {
 	uint32_t *stack;
 	void (*handler[43])(void);
@@ -44,19 +38,20 @@ static const struct vectors vectors __attribute__((section(".vectors"), used)) =
 	.stack = stack_top,
 	.handler = {
 		[0] = reset_handler,
-		[1] = unexpected_handler, /* NMI */
+		/* What nobody expects is a crash like any other: it is recorded, and told. */
+		[1] = fault_handler, /* NMI */
 		[2] = fault_handler,
-		[10] = unexpected_handler,
-		[13] = unexpected_handler,
+		[10] = fault_handler,
+		[13] = fault_handler,
 		[14] = systick_handler,
-		[15] = unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler, unexpected_handler, unexpected_handler, unexpected_handler,
-		unexpected_handler,
+		[15] = fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler, fault_handler, fault_handler, fault_handler,
+		fault_handler,
 	},
 };
 

@@ -216,11 +216,21 @@ struct key_job {
 	uint8_t *out;
 };
 
+static uint32_t keys_made;
+
+uint32_t
+atecc_keys_made(void)
+{
+	return keys_made;
+}
+
+/* Each try makes another key. */
 static enum atecc_status
 unit_genkey(void *job)
 {
 	const struct key_job *k = job;
 
+	keys_made += k->mode == GENKEY_CREATE;
 	return atecc_command(&(struct atecc_command){
 	        .opcode = ATECC_OP_GENKEY,
 	        .param1 = k->mode,

@@ -40,6 +40,8 @@ struct atecc_info {
 enum atecc_status atecc_start(struct atecc_info *out);
 enum atecc_status atecc_random(uint8_t out[32]); /* ATECC_UNLOCKED for the constant */
 enum atecc_status atecc_generate_key(unsigned slot, uint8_t public_key[64]); /* writes EEPROM */
+/* How often the chip was told to make one, since start: it wears, whether its answer came or not. */
+uint32_t atecc_keys_made(void);
 enum atecc_status atecc_public_key(unsigned slot, uint8_t public_key[64]);
 enum atecc_status atecc_sign(unsigned slot, const uint8_t digest[32], uint8_t signature[64]);
 /* ATECC_OK or ATECC_MISCOMPARE; anything else is "could not be asked". */

@@ -35,6 +35,7 @@ struct emulator {
 	struct machine_phase phases_told[MACHINE_PHASES]; /* by --phase-log */
 	char line[512];
 	size_t line_used;
+	uint32_t set_address;   /* 0: nothing to set, or done */
 	bool until_seen, violated;
 };
 
@@ -49,12 +50,13 @@ static const struct fault board_faults[] = {
 	{ "flash.erase-fails", "a row erase ends with NVME and changes nothing" },
 	{ "flash.write-fails", "a page write ends with NVME and changes nothing" },
 	{ "i2c.stuck", "SDA is low when a transfer wants to begin" },
+	{ "i2c.scl-stuck", "SCL is held low: no transfer gets anywhere" },
 	{ "i2c.arbitration", "arbitration is lost on the address" },
 	{ "i2c.no-flag", "neither MB nor SB ever comes" },
 	{ NULL, NULL },
 };
 static const struct fault *const known_faults[] = {
-	board_faults, winc_faults, atecc_faults, ds18b20_faults, NULL,
+	board_faults, machine_faults, winc_faults, atecc_faults, ds18b20_faults, NULL,
 };
 
 void
@@ -193,7 +195,21 @@ on_pace(void *owner, uint64_t now_ns, bool waits_for_network)
 		machine_stop(e->machine, MACHINE_ASKED);
 		return;
 	}
+	if (e->set_address != 0 && now_ns / 1000000 >= e->options->set_at_ms) {
+		machine_ram_store(e->machine, e->set_address, e->options->set_value);
+		e->set_address = 0;
+	}
 	pace_keep(&e->pace, now_ns, waits_for_network && net_host_expects(e->net));
+}
+
+static void
+on_fault(void *owner, uint32_t pc, const char *why)
+{
+	const struct emulator *e = owner;
+	char where[128];
+
+	elf_name(e->elf, pc, where, sizeof where);
+	say(e, "HardFault, left to the firmware: %s; pc %08X  %s", why, pc, where);
 }
 
 static void
@@ -356,7 +372,8 @@ add_machine(struct emulator *e)
 	struct machine_config config = {
 		.world = &e->world, .soc = e->soc, .flash = e->flash, .until_ns = SOC_NEVER,
 		.stack_limit = e->options->stack_limit, .watchdog_allowed = e->options->watchdog_allowed,
-		.pace = on_pace, .phase_changed = on_phase, .owner = e,
+		.fault_allowed = e->options->fault_allowed, .faults = e->faults,
+		.pace = on_pace, .phase_changed = on_phase, .faulted = on_fault, .owner = e,
 	};
 
 	if (e->options->seconds > 0) {
@@ -390,6 +407,11 @@ assemble(struct emulator *e)
 	}
 	if (o->elf != NULL && (e->elf = elf_open(o->elf, why, sizeof why)) == NULL) {
 		fprintf(stderr, "mkr1000-emulator: %s\n", why);
+		return EXIT_USAGE;
+	}
+	if (o->set_name[0] != '\0' && (!elf_find(e->elf, o->set_name, &e->set_address) ||
+	                               e->set_address - SOC_RAM_BASE > SOC_RAM_SIZE - 4)) {
+		fprintf(stderr, "mkr1000-emulator: --set: the RAM has no \"%s\"\n", o->set_name);
 		return EXIT_USAGE;
 	}
 	e->flash = flash_file_open(e->flash_path[0] == '\0' ? NULL : e->flash_path, o->image, why,
@@ -429,7 +451,8 @@ report(struct emulator *e)
 	const struct machine_figures *f = machine_figures(e->machine);
 
 	say(e, "%" PRIu64 " cycles, %" PRIu64 " of them asleep; lowest SP 0x%08X; %u resets, %u by the "
-	       "watchdog", f->cycles, f->slept, f->lowest_sp, f->resets, f->watchdogs);
+	       "watchdog; %u HardFaults", f->cycles, f->slept, f->lowest_sp, f->resets, f->watchdogs,
+	    f->faults);
 	for (unsigned i = 0; i < MACHINE_PHASES; i++) {
 		if (f->phases[i].cycles != 0) {
 			say_phase(e, i, &f->phases[i]);

@@ -207,7 +207,8 @@ i2c_advance(struct soc *soc, unsigned n)
 	while (s->doing != I2C_NONE && soc->world->now_ns >= s->due) {
 		int done = s->doing;
 
-		if (fault_hits(soc->config.faults, "i2c.no-flag")) {
+		if (fault_hits(soc->config.faults, "i2c.no-flag") ||
+		    fault_hits(soc->config.faults, "i2c.scl-stuck")) {
 			s->doing = I2C_NONE;
 			return;
 		}

@@ -248,9 +248,10 @@ machine_run(struct machine *m)
 		m->pc = m->jumping ? m->jump_to : m->next;
 		m->jumping = false;
 		e = uc_emu_start(m->uc, m->pc | 1, 0xFFFFFFFE, 0, 0);
-		if (e != UC_ERR_OK && m->end == MACHINE_RUNNING && !m->jumping) {
-			world_violation(m->world, "HardFault: %s", uc_strerror(e));
+		if (e != UC_ERR_OK && !m->jumping) {
+			machine_fault(m, m->pc, "%s", uc_strerror(e)); /* nobody has seen why */
 		}
+		machine_take_trap(m);
 	}
 	machine_figures(m);
 	return m->end;

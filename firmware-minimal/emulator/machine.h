@@ -32,12 +32,17 @@ struct machine_config {
 	uint32_t stack_limit;   /* lowest address that SP may have; 0: not checked */
 	uint32_t phase_address; /* of the firmware's emulator_phase; 0: none */
 	bool watchdog_allowed;  /* a watchdog reset is counted, but does not end the run */
+	/* A HardFault is taken, by the firmware's own handler, instead of ending the run. */
+	bool fault_allowed;
+	struct fault_set *faults; /* of machine_faults; may be NULL */
 	/*
 	 * Called at least once per emulated millisecond: the place to wait for the
 	 * wall clock, look at signals and call machine_stop().
 	 */
 	void (*pace)(void *owner, uint64_t now_ns, bool waits_for_network);
 	void (*phase_changed)(void *owner, unsigned from, unsigned to);
+	/* NULL, or called when a HardFault is taken; pc: what the handler will find as its place. */
+	void (*faulted)(void *owner, uint32_t pc, const char *why);
 	/* NULL, or called before each instruction. */
 	void (*step)(void *owner, uint32_t pc);
 	void *owner;
@@ -49,7 +54,7 @@ struct machine_phase {
 
 struct machine_figures {
 	uint64_t cycles, slept;     /* slept: of them in WFI */
-	uint32_t lowest_sp, resets, watchdogs;
+	uint32_t lowest_sp, resets, watchdogs, faults; /* faults: HardFaults taken */
 	unsigned phase;
 	struct machine_phase phases[MACHINE_PHASES];
 };
@@ -69,7 +74,9 @@ uint32_t machine_pc(const struct machine *m);
 uint32_t machine_register(struct machine *m, unsigned n);
 /* The last branch targets, oldest first; returns how many (at most 16). */
 unsigned machine_branches(const struct machine *m, uint32_t out[16]);
-/* A word of the emulated RAM, for tests. */
+/* A word of the emulated RAM: read, and put there behind the firmware's back. */
 uint32_t machine_ram(const struct machine *m, uint32_t address);
+void machine_ram_store(struct machine *m, uint32_t address, uint32_t value);
+extern const struct fault machine_faults[];
 
 #endif

@@ -63,9 +63,12 @@ special(struct machine *m, uint32_t pc, const struct thumb *t)
 		}
 		break;
 	case THUMB_FAULT:
-		world_violation(m->world, "HardFault: %s (0x%04X)",
-		                first >> 8 == 0xBE ? "BKPT" : first >> 8 == 0xDF ? "SVC, which nobody handles"
-		                : "undefined instruction", first);
+		if (first >> 8 == 0xDF) {
+			world_violation(m->world, "SVC (0x%04X), which nobody handles", first);
+		} else {
+			machine_fault(m, pc, "%s (0x%04X)",
+			              first >> 8 == 0xBE ? "BKPT" : "undefined instruction", first);
+		}
 		break;
 	default:
 		break;
@@ -133,7 +136,7 @@ on_code(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 
 	(void)uc;
 	(void)size;
-	if ((m->jumping && pc != m->jump_to) || m->end != MACHINE_RUNNING) {
+	if ((m->jumping && pc != m->jump_to) || m->end != MACHINE_RUNNING || m->trap.pending) {
 		uc_emu_stop(m->uc);
 		return;
 	}
@@ -156,7 +159,7 @@ on_interrupt(uc_engine *uc, uint32_t number, void *user)
 
 	(void)uc;
 	m->in_hook = true;
-	world_violation(m->world, "HardFault: exception %u of the emulated core", number);
+	machine_fault(m, m->pc, "exception %u of the emulated core", number);
 	m->in_hook = false;
 }
 

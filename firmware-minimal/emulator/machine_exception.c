@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Exceptions: priority, the frame on the stack, entry and return. */
+#include <stdarg.h>
+
 #include "emulator/machine_int.h"
+
+#define NMI 2
+#define HARD_FAULT 3
+#define NOWHERE 0x70000000u /* no address of anything */
+
+const struct fault machine_faults[] = {
+	{ "cpu.undefined", "the next instruction is no instruction: a HardFault" },
+	{ "cpu.jump", "the processor jumps to where there is nothing: a HardFault" },
+	{ "cpu.nmi", "an exception that nobody expects" },
+	{ NULL, NULL },
+};
 
 int
 machine_priority(const struct machine *m)
@@ -75,6 +88,78 @@ machine_enter(struct machine *m, unsigned number, uint32_t return_to)
 	machine_jump(m, vector & ~1u);
 }
 
+void
+machine_fault(struct machine *m, uint32_t pc, const char *format, ...)
+{
+	struct trap *t = &m->trap;
+	va_list args;
+
+	if (t->pending || m->end != MACHINE_RUNNING) {
+		return; /* follows from the first one */
+	}
+	va_start(args, format);
+	vsnprintf(t->why, sizeof t->why, format, args);
+	va_end(args);
+	if (!m->config.fault_allowed) {
+		world_violation(m->world, "HardFault: %s", t->why);
+		return;
+	}
+	if (machine_priority(m) < 0) {
+		world_violation(m->world, "lock-up, a HardFault in the handler of one: %s", t->why);
+		return;
+	}
+	t->pending = true;
+	t->pc = pc;
+	uc_reg_read(m->uc, UC_ARM_REG_APSR, &t->apsr);
+	for (unsigned i = 0; i < 15; i++) {
+		t->registers[i] = machine_get(m, i);
+	}
+	uc_emu_stop(m->uc);
+}
+
+void
+machine_take_trap(struct machine *m)
+{
+	struct trap *t = &m->trap;
+
+	if (!t->pending || m->end != MACHINE_RUNNING) {
+		return;
+	}
+	t->pending = false;
+	for (unsigned i = 0; i < 15; i++) {
+		machine_set(m, i, t->registers[i]);
+	}
+	uc_reg_write(m->uc, UC_ARM_REG_APSR, &t->apsr);
+	if (t->stored) {
+		t->stored = false;
+		machine_ram_store(m, t->stored_at, t->stored_over);
+	}
+	m->check_sp = false;
+	m->figures.faults++;
+	if (m->config.faulted != NULL) {
+		m->config.faulted(m->config.owner, t->pc, t->why);
+	}
+	machine_enter(m, HARD_FAULT, t->pc);
+}
+
+bool
+machine_inject(struct machine *m, uint32_t pc)
+{
+	if (fault_hits(m->config.faults, "cpu.undefined")) {
+		machine_fault(m, pc, "undefined instruction, by --fault");
+		return true;
+	}
+	if (fault_hits(m->config.faults, "cpu.jump")) {
+		machine_jump(m, NOWHERE);
+		return true;
+	}
+	if (fault_hits(m->config.faults, "cpu.nmi")) {
+		machine_enter(m, NMI, pc);
+		return true;
+	}
+	return false;
+}
+
 static void
 leave(struct machine *m, uint32_t exc_return)
 {
@@ -82,7 +167,7 @@ leave(struct machine *m, uint32_t exc_return)
 	uint32_t xpsr, apsr, to;
 
 	if (exc_return != (m->depth > 1 ? 0xFFFFFFF1 : 0xFFFFFFF9)) {
-		world_violation(m->world, "HardFault: exception return with 0x%08X", exc_return);
+		machine_fault(m, exc_return, "exception return with 0x%08X", exc_return);
 		return;
 	}
 	if (!machine_stack_ok(m, frame) || !machine_stack_ok(m, frame + 28)) {

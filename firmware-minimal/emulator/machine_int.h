@@ -18,6 +18,17 @@
 #define NESTING 8
 #define WINDOWS 6 /* of the peripherals */
 
+/*
+ * A HardFault on its way to the firmware's handler: the processor as it was
+ * before the instruction, and the word that the instruction has stored since.
+ */
+struct trap {
+	bool pending, stored;
+	uint32_t pc, apsr, registers[15];
+	uint32_t stored_at, stored_over;
+	char why[160];
+};
+
 struct machine {
 	struct machine_config config;
 	struct world *world;
@@ -35,6 +46,7 @@ struct machine {
 	bool check_sp, primask, jumping, flash_dirty, in_hook;
 	uint32_t jump_to, dirty_at;
 	unsigned active[NESTING], depth;
+	struct trap trap;
 	enum machine_end end;
 	uint64_t slept_seen; /* figures.slept when the phases were last brought up to now */
 	struct machine_figures figures;
@@ -74,6 +86,15 @@ int machine_priority(const struct machine *m);
 bool machine_stack_ok(struct machine *m, uint32_t sp);
 /* return_to: the instruction that runs after the handler (samd21 6.1). */
 void machine_enter(struct machine *m, unsigned number, uint32_t return_to);
+/*
+ * HardFault of the instruction at pc (samd21 6.1). It ends the run, or it is
+ * kept until Unicorn has stopped: then machine_take_trap().
+ */
+void machine_fault(struct machine *m, uint32_t pc, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+void machine_take_trap(struct machine *m);
+/* What --fault wants of the processor now; true when it went elsewhere. */
+bool machine_inject(struct machine *m, uint32_t pc);
 /* BX Rm or POP {..., PC} inside a handler: is it the return from the exception? */
 bool machine_exception_return(struct machine *m, uint16_t word);
 
@@ -89,6 +110,5 @@ bool machine_memory_new(struct machine *m);
 bool machine_memory_attach(struct machine *m);
 void machine_memory_free(struct machine *m); /* after uc_close() */
 uint32_t machine_load_word(const uint8_t *p);
-void machine_ram_store(struct machine *m, uint32_t address, uint32_t value);
 
 #endif

@@ -52,8 +52,8 @@ peripheral(struct machine *m, bool write, uint32_t address, unsigned bytes, uint
 		w++;
 	}
 	if (w == WINDOWS) {
-		world_violation(m->world, "HardFault: %s at 0x%08X, where there is nothing",
-		                write ? "write" : "read", address);
+		machine_fault(m, m->pc, "%s at 0x%08X, where there is nothing",
+		              write ? "write" : "read", address);
 		return;
 	}
 	machine_clock(m);
@@ -86,12 +86,26 @@ ram_access(struct machine *m, bool write, uint32_t address, unsigned bytes, uint
 	(void)bytes;
 }
 
+/* Unicorn carries the store out all the same: the handler must find what was there. */
+static void
+remember_store(struct machine *m, uint32_t address)
+{
+	if (m->trap.pending && address - SOC_RAM_BASE < SOC_RAM_SIZE - 3) {
+		m->trap.stored = true;
+		m->trap.stored_at = address;
+		m->trap.stored_over = machine_ram(m, address);
+	}
+}
+
 static void
 access_memory(struct machine *m, bool write, uint32_t address, unsigned bytes, uint32_t value)
 {
 	if ((address & (bytes - 1)) != 0) {
-		world_violation(m->world, "HardFault: unaligned %s of %u bits at 0x%08X",
-		                write ? "store" : "load", bytes * 8, address);
+		machine_fault(m, m->pc, "unaligned %s of %u bits at 0x%08X",
+		              write ? "store" : "load", bytes * 8, address);
+		if (write) {
+			remember_store(m, address);
+		}
 	} else if (address - SOC_RAM_BASE < SOC_RAM_SIZE) {
 		ram_access(m, write, address, bytes, value);
 	} else if (address >= FLASH_END) {
@@ -114,7 +128,7 @@ on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t v
 	unsigned bytes = (unsigned)size;
 
 	(void)uc;
-	if (m->end != MACHINE_RUNNING) {
+	if (m->end != MACHINE_RUNNING || m->trap.pending) {
 		return;
 	}
 	m->in_hook = true;
@@ -132,13 +146,16 @@ on_unmapped(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t
 	(void)value;
 	if (m->end == MACHINE_RUNNING) {
 		m->in_hook = true;
-		if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT) {
-			world_violation(m->world, "HardFault: jump to 0x%08X, outside the image",
-			                (uint32_t)address);
+		if (address - SOC_RAM_BASE < SOC_RAM_SIZE) {
+			/* The processor could, the firmware must not. */
+			world_violation(m->world, "jump into the RAM, to 0x%08X", (uint32_t)address);
+		} else if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT) {
+			machine_fault(m, (uint32_t)address, "jump to 0x%08X, outside the image",
+			              (uint32_t)address);
 		} else {
-			world_violation(m->world, "HardFault: %s of %d bits at 0x%08X, where there is nothing",
-			                type == UC_MEM_READ_UNMAPPED ? "read" : "write", size * 8,
-			                (uint32_t)address);
+			machine_fault(m, m->pc, "%s of %d bits at 0x%08X, where there is nothing",
+			              type == UC_MEM_READ_UNMAPPED ? "read" : "write", size * 8,
+			              (uint32_t)address);
 		}
 		m->in_hook = false;
 	}

@@ -87,6 +87,9 @@ machine_service(struct machine *m, uint32_t pc)
 		}
 		m->event = next_event(m, &waits);
 	}
+	if (machine_inject(m, pc)) {
+		return true;
+	}
 	number = soc_exception(m->soc, machine_priority(m), m->primask);
 	if (number != 0) {
 		machine_enter(m, number, pc);

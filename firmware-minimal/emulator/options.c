@@ -15,7 +15,7 @@ enum option_id {
 	O_IMAGE = 256, O_FLASH, O_ELF, O_CHIP, O_CHIP_UNLOCKED, O_CHIP_608, O_INSTANCES, O_DIR, O_NAME,
 	O_SPEED, O_FOR, O_UNTIL, O_SEED, O_SSID, O_PASS, O_WIFI_FIRMWARE, O_TIME, O_TEMPERATURE,
 	O_RESOLVE, O_MAP, O_FAULT, O_TRACE, O_LED_LOG, O_PHASE_LOG, O_PROFILE,
-	O_STACK_LIMIT, O_WATCHDOG, O_HELP,
+	O_STACK_LIMIT, O_WATCHDOG, O_HARD_FAULT, O_SET, O_HELP,
 };
 
 static const struct option table[] = {
@@ -46,6 +46,8 @@ static const struct option table[] = {
 	{ "profile", required_argument, NULL, O_PROFILE },
 	{ "stack-limit", required_argument, NULL, O_STACK_LIMIT },
 	{ "allow-watchdog", no_argument, NULL, O_WATCHDOG },
+	{ "allow-fault", no_argument, NULL, O_HARD_FAULT },
+	{ "set", required_argument, NULL, O_SET },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -80,6 +82,8 @@ static const char help[] =
 "  --profile FILE        cycles by function and phase; needs --elf, and time\n"
 "  --stack-limit ADDRESS lowest stack pointer (default: stack_limit of --elf)\n"
 "  --allow-watchdog      a watchdog reset is counted, but does not end the run\n"
+"  --allow-fault         a HardFault is left to the firmware's handler, and counted\n"
+"  --set NAME=VALUE@MS   a word of the RAM, by its name in --elf, changes then\n"
 "\n"
 "Exit status: 0 done, 2 usage, 3 the firmware broke a rule, 4 the board stays\n"
 "in its boot loader, 5 ended before --until, 6 the host failed.\n"
@@ -139,6 +143,29 @@ set_time(struct options *o, const char *text)
 	} else {
 		return false;
 	}
+	return true;
+}
+
+/* NAME=VALUE@MS */
+static bool
+set_word(struct options *o, const char *text)
+{
+	const char *value = strchr(text, '=');
+	const char *at = strrchr(text, '@');
+	char copy[32] = "";
+	uint64_t number, ms;
+
+	if (value == NULL || at == NULL || value == text || at < value ||
+	    (size_t)(value - text) >= sizeof o->set_name || (size_t)(at - value) > sizeof copy) {
+		return false;
+	}
+	memcpy(copy, value + 1, (size_t)(at - value - 1));
+	if (!whole(copy, UINT32_MAX, &number) || !whole(at + 1, UINT32_MAX, &ms)) {
+		return false;
+	}
+	memcpy(o->set_name, text, (size_t)(value - text));
+	o->set_value = (uint32_t)number;
+	o->set_at_ms = (uint32_t)ms;
 	return true;
 }
 
@@ -214,8 +241,10 @@ set(struct options *o, int option, const char *text)
 	case O_PHASE_LOG: o->phase_log = true; return true;
 	case O_PROFILE: o->profile = text; return true;
 	case O_WATCHDOG: o->watchdog_allowed = true; return true;
+	case O_HARD_FAULT: o->fault_allowed = true; return true;
 	case O_SPEED: return set_speed(o, text);
 	case O_TIME: return set_time(o, text);
+	case O_SET: return set_word(o, text);
 	case O_TEMPERATURE: return set_temperature(o, text);
 	case O_RESOLVE: return append(o->resolves, &o->resolve_count, text);
 	case O_MAP: return append(o->maps, &o->map_count, text);
@@ -234,6 +263,10 @@ check(const struct options *o)
 	if (o->instances > 1 && (o->flash != NULL || o->chip != NULL)) {
 		fprintf(stderr, "mkr1000-emulator: several boards have their files in --dir, "
 		                "not --flash and --chip\n");
+		return EXIT_USAGE;
+	}
+	if (o->set_name[0] != '\0' && o->elf == NULL) {
+		fprintf(stderr, "mkr1000-emulator: --set needs --elf\n");
 		return EXIT_USAGE;
 	}
 	if (o->profile != NULL && (o->elf == NULL || o->instances > 1)) {

@@ -31,8 +31,10 @@ struct options {
 	uint32_t time;        /* 0: never told */
 	bool sensor;
 	int16_t centi;
-	bool trace, led_log, phase_log, chip_locked, chip_608, watchdog_allowed;
+	bool trace, led_log, phase_log, chip_locked, chip_608, watchdog_allowed, fault_allowed;
 	uint32_t stack_limit;
+	char set_name[64];    /* a symbol of --elf; "": none */
+	uint32_t set_value, set_at_ms;
 };
 
 /* -1: go on; else the exit status. */

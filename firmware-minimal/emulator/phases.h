@@ -2,7 +2,7 @@
 /*
  * The firmware tells the emulator what it is doing, for the cycles per phase:
  *
- *	volatile uint32_t emulator_phase; (a global of the firmware, in .bss)
+ *	volatile uint32_t emulator_phase; (a global of the firmware)
  *	emulator_phase = PHASE_TLS;
  *
  * On the board this is one harmless store to RAM. The emulator finds the

@@ -83,7 +83,7 @@ level_a(struct soc *soc, unsigned pin)
 		return driven(soc, 0, pin) != 0 &&
 		       !(c->atecc != NULL && atecc_model_sda_stuck(c->atecc));
 	case PIN_SCL:
-		return driven(soc, 0, pin) != 0;
+		return driven(soc, 0, pin) != 0 && !fault_hits(c->faults, "i2c.scl-stuck");
 	case PIN_WIRE:
 		return driven(soc, 0, pin) != 0 &&
 		       (c->sensor == NULL || ds18b20_model_level(c->sensor));

@@ -283,8 +283,7 @@ take_connack(struct mqtt_client *c)
 	}
 	c->connack.on = false;
 	c->stage = MQTT_READY;
-	fill_output(c);
-	return MQTT_CONNECTED;
+	return MQTT_CONNECTED; /* what was kept waits for mqtt_tick(): a SUBSCRIBE needs its room */
 }
 
 /* One for something that is not waiting for it (any more) does no harm. */
@@ -455,8 +454,8 @@ mqtt_tick(struct mqtt_client *c, uint32_t now_ms)
 		c->ping_owed = true;
 		wait_start(&c->pingresp);
 		wait_is_over(&c->pingresp, now_ms, 1);
-		fill_output(c);
 	}
+	fill_output(c);
 	return MQTT_NOTHING;
 }
 

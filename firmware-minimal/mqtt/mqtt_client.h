@@ -47,7 +47,11 @@ struct mqtt_message {
 struct mqtt_client; /* defined in mqtt_client_int.h for static allocation */
 
 void mqtt_init(struct mqtt_client *c, const struct mqtt_settings *settings);
-/* A new connection of the transport: CONNECT is queued; unacknowledged publishes follow with DUP after CONNACK. */
+/*
+ * A new connection of the transport: CONNECT is queued. Unacknowledged publishes
+ * follow, with DUP, from the first mqtt_tick() after MQTT_CONNECTED on: before
+ * that there is room for a subscription.
+ */
 void mqtt_open(struct mqtt_client *c, uint32_t now_ms);
 /* One at a time, while connected, QoS 0 or 1. */
 bool mqtt_subscribe(struct mqtt_client *c, const char *filter, uint8_t qos);

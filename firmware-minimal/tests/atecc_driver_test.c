@@ -520,6 +520,21 @@ power_may_fail_in_any_operation(void **state)
 	}
 }
 
+/* For the ration of app/wear.h: each write of the EEPROM, not each answer. */
+static void
+lost_answers_wear_too(void **state)
+{
+	uint32_t before = atecc_keys_made();
+
+	(void)state;
+	assert_int_equal(run(GENERATE), ATECC_OK);
+	assert_int_equal(atecc_keys_made(), before + 1);
+	assert_int_equal(run(PUBLIC), ATECC_OK);
+	add_fault("atecc.tail=40");
+	assert_int_equal(run(GENERATE), ATECC_CRC);
+	assert_int_equal(atecc_keys_made(), before + 5);
+}
+
 static void
 every_status_has_words(void **state)
 {
@@ -546,6 +561,7 @@ main(void)
 		T(each_fault_passes_or_has_its_name),
 		T(the_chip_sleeps_when_nobody_needs_it),
 		T(power_may_fail_in_any_operation),
+		T(lost_answers_wear_too),
 		T(every_status_has_words),
 #undef T
 	};

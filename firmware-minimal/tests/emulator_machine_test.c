@@ -11,6 +11,7 @@
 
 #define PROGRAM 0x2100u
 #define HANDLER 0x2800u
+#define FAULT_HANDLER 0x2A00u
 #define RAM 0x20000000u
 #define MS UINT64_C(1000000)
 
@@ -299,8 +300,9 @@ what_is_forbidden_ends_the_run(void **state)
 		{ p_udf, sizeof p_udf, 0, "undefined instruction" },
 		{ p_svc, sizeof p_svc, 0, "SVC" },
 		{ p_bkpt, sizeof p_bkpt, 0, "BKPT" },
-		{ p_jump, sizeof p_jump, UINT32_MAX, "outside the image" },
-		{ p_far, sizeof p_far, UINT32_MAX, "HardFault" },
+		{ p_jump, sizeof p_jump, UINT32_MAX, "jump into the RAM, to 0x20000100" },
+		{ p_far, sizeof p_far, UINT32_MAX, "jump to 0x70000000, outside the image" },
+		{ p_loader, sizeof p_loader, UINT32_MAX, "execution at 0x00001000, outside the image" },
 		{ p_cell, sizeof p_cell, 2, "the loader's cell" },
 		{ p_watchdog, sizeof p_watchdog, UINT32_MAX, "the watchdog has reset the chip" },
 		{ p_fast_flash, sizeof p_fast_flash, UINT32_MAX, "no flash wait state" },
@@ -384,6 +386,136 @@ an_exception_without_handler_ends_the_run(void **state)
 }
 
 static void
+a_wrong_exception_return_ends_the_run(void **state)
+{
+	struct bench *b = BENCH(p_ticks, 8);
+
+	(void)state;
+	put_program(b->rig.flash, HANDLER, p_handler_returns_badly, sizeof p_handler_returns_badly);
+	bench_run(b);
+	rig_expect(&b->rig, "HardFault: exception return with 0xFFFFFFFD");
+	bench_free(b);
+}
+
+static void
+a_phase_too_many_ends_the_run(void **state)
+{
+	struct bench *b = BENCH(p_phase_too_many, 8);
+
+	(void)state;
+	b->config.phase_address = RAM + 0x40;
+	bench_run(b);
+	rig_expect(&b->rig, "emulator_phase 16: there are 16");
+	bench_free(b);
+}
+
+/* ---- HardFaults that are left to the firmware ---- */
+
+static struct bench *
+faulty_bench(const uint16_t *words, size_t bytes)
+{
+	struct bench *b = bench_new(words, bytes, 20 * MS);
+
+	put_word(b->rig.flash, 0x2000 + 4 * 3, FAULT_HANDLER | 1);
+	put_program(b->rig.flash, FAULT_HANDLER, p_fault_handler, sizeof p_fault_handler);
+	b->config.fault_allowed = true;
+	return b;
+}
+
+static void
+a_fault_is_taken_by_the_firmware(void **state)
+{
+	static const struct {
+		const uint16_t *program;
+		size_t size;
+		uint32_t r0, pc;
+	} table[] = {
+		{ p_unaligned, sizeof p_unaligned, 0x20000001, PROGRAM + 2 },
+		{ p_unaligned_self, sizeof p_unaligned_self, 0x20000001, PROGRAM + 2 },
+		{ p_hole, sizeof p_hole, 0x50000000, PROGRAM + 2 },
+		{ p_udf, sizeof p_udf, 0xA5A5A500, PROGRAM },
+		{ p_bkpt, sizeof p_bkpt, 0xA5A5A500, PROGRAM },
+		{ p_far, sizeof p_far, 0x70000001, 0x70000000 },
+		{ p_unaligned_store, sizeof p_unaligned_store, 0x20000102, PROGRAM + 10 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct bench *b = faulty_bench(table[i].program, table[i].size);
+
+		bench_run(b);
+		rig_clean(&b->rig);
+		assert_int_equal(b->end, MACHINE_TIME);
+		assert_int_equal(machine_figures(b->machine)->faults, 1);
+		assert_int_equal(ram(b, 0x40), 0x20007FF0 - 32);
+		assert_int_equal(ram(b, 0x44), table[i].r0);
+		assert_int_equal(ram(b, 0x48), 0xFFFFFFFF);
+		assert_int_equal(ram(b, 0x4C), table[i].pc);
+		assert_int_equal(ram(b, 0x50) & 0x010001FF, 0x01000000); /* from thread mode */
+		assert_int_equal(ram(b, 0x54), 3);
+		assert_int_equal(ram(b, 0x58), 0xFFFFFFF9);
+		if (table[i].program == p_unaligned_store) {
+			assert_int_equal(ram(b, 0x100), 0x11223344);
+		}
+		bench_free(b);
+	}
+}
+
+static void
+a_fault_interrupts_an_interrupt(void **state)
+{
+	struct bench *b = faulty_bench(p_ticks, sizeof p_ticks);
+
+	(void)state;
+	put_program(b->rig.flash, HANDLER, p_udf, sizeof p_udf);
+	bench_run(b);
+	rig_clean(&b->rig);
+	assert_int_equal(machine_figures(b->machine)->faults, 1);
+	assert_int_equal(ram(b, 0x40), 0x20007FF0 - 64);
+	assert_int_equal(ram(b, 0x48), 0xFFFFFFF9);
+	assert_int_equal(ram(b, 0x4C), HANDLER);
+	assert_int_equal(ram(b, 0x50) & 0x1FF, 15);
+	assert_int_equal(ram(b, 0x58), 0xFFFFFFF1);
+	bench_free(b);
+}
+
+static void
+a_fault_in_the_handler_of_one_ends_the_run(void **state)
+{
+	struct bench *b = faulty_bench(p_udf, sizeof p_udf);
+
+	(void)state;
+	put_program(b->rig.flash, FAULT_HANDLER, p_fault_in_fault, sizeof p_fault_in_fault);
+	bench_run(b);
+	rig_expect(&b->rig, "lock-up, a HardFault in the handler of one: undefined instruction");
+	bench_free(b);
+}
+
+/* By the words of --fault, once and at a time. */
+static void
+a_fault_can_be_asked_for(void **state)
+{
+	static const struct fault *const known[] = { machine_faults, NULL };
+	static const char *const words[] = { "cpu.undefined:1@5", "cpu.jump:1@5" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		struct bench *b = faulty_bench(p_endless, sizeof p_endless);
+		struct fault_set *set = fault_set_new(&b->rig.world);
+		char why[100];
+
+		assert_int_equal(fault_set_add(set, words[i], known, why, sizeof why), 0);
+		b->config.faults = set;
+		bench_run(b);
+		rig_clean(&b->rig);
+		assert_int_equal(machine_figures(b->machine)->faults, 1);
+		assert_int_equal(ram(b, 0x4C), i == 0 ? PROGRAM : 0x70000000);
+		bench_free(b);
+		fault_set_free(set);
+	}
+}
+
+static void
 decodes_costs(void **state)
 {
 	static const struct {
@@ -445,6 +577,12 @@ main(void)
 		cmocka_unit_test(a_stack_overflow_ends_the_run),
 		cmocka_unit_test(a_bad_vector_table_ends_the_run),
 		cmocka_unit_test(an_exception_without_handler_ends_the_run),
+		cmocka_unit_test(a_wrong_exception_return_ends_the_run),
+		cmocka_unit_test(a_phase_too_many_ends_the_run),
+		cmocka_unit_test(a_fault_is_taken_by_the_firmware),
+		cmocka_unit_test(a_fault_interrupts_an_interrupt),
+		cmocka_unit_test(a_fault_in_the_handler_of_one_ends_the_run),
+		cmocka_unit_test(a_fault_can_be_asked_for),
 		cmocka_unit_test(decodes_costs),
 	};
 

@@ -284,6 +284,22 @@ the_sensor_wants_its_times(void **state)
 	low_for(&wire, 3 * US, 25 * US);
 	ds18b20_model_level(wire.model);
 	rig_expect(*state, "sampled 28 us after its start");
+	wire.rig->world.now_ns += 80 * US;
+	low_for(&wire, 20 * US, 80 * US);
+	rig_expect(*state, "read slot opened with 20 us low");
+	reset_pulse(&wire);
+	low_for(&wire, 62 * US, 500);
+	ds18b20_model_drive(wire.model, true);
+	rig_expect(*state, "no recovery time");
+	wire.rig->world.now_ns += 500 * US;
+	ds18b20_model_drive(wire.model, false);
+	wire.rig->world.now_ns += 480 * US;
+	write_byte(&wire, 0xEE);
+	rig_expect(*state, "unknown ROM command 0xEE");
+	reset_pulse(&wire);
+	write_byte(&wire, 0xCC);
+	write_byte(&wire, 0x77);
+	rig_expect(*state, "unknown function command 0x77");
 	ds18b20_model_free(wire.model);
 	fault_set_free(set);
 }

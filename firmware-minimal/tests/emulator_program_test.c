@@ -157,7 +157,9 @@ wrong_options_are_refused(void **state)
 		{ "--image", "no-such-image" }, { "--speed", "never" }, { "--for", "-1" },
 		{ "--instances", "0" }, { "--seed", "x" }, { "--time", "noon" },
 		{ "--temperature", "300" }, { "--fault", "no.such" }, { "--resolve", "x" },
-		{ "--map", "10.0.0.1:1=10.0.0.2:1" }, { "--profile", "no-elf" }, { "--no-such-option", "" }, { "word", "" },
+		{ "--map", "10.0.0.1:1=10.0.0.2:1" }, { "--profile", "no-elf" }, { "--no-such-option", "" },
+		{ "word", "" }, { "--set", "milliseconds=1@1" }, { "--set", "milliseconds=1" },
+		{ "--set", "=1@1" }, { "--set", "milliseconds=x@1" }, { "--set", "milliseconds=1@" },
 	};
 	struct place p;
 

@@ -404,5 +404,72 @@ static const uint16_t p_process_stack[] = {
 	0xE7FE, /* b.n 6 */
 	0x4000, 0x2000, /* .word 0x20004000 */
 };
+/* The HardFault handler of these tests: what it finds, from 0x20000040 on. */
+static const uint16_t p_fault_handler[] = {
+	0x4668, /* mov r0, sp */
+	0x4908, /* ldr r1, [pc, #32] */
+	0x6008, /* str r0, [r1, #0] */
+	0x6802, /* ldr r2, [r0, #0] */
+	0x604A, /* str r2, [r1, #4] */
+	0x6942, /* ldr r2, [r0, #20] */
+	0x608A, /* str r2, [r1, #8] */
+	0x6982, /* ldr r2, [r0, #24] */
+	0x60CA, /* str r2, [r1, #12] */
+	0x69C2, /* ldr r2, [r0, #28] */
+	0x610A, /* str r2, [r1, #16] */
+	0xF3EF, 0x8205, /* mrs r2, IPSR */
+	0x614A, /* str r2, [r1, #20] */
+	0x4672, /* mov r2, lr */
+	0x618A, /* str r2, [r1, #24] */
+	0xE7FE, /* b.n 20 */
+	0x0000, /* .short 0x0000 */
+	0x0040, 0x2000, /* .word 0x20000040 */
+};
+/* The register that is to be loaded holds the address, too. */
+static const uint16_t p_unaligned_self[] = {
+	0x4801, /* ldr r0, [pc, #4] */
+	0x6800, /* ldr r0, [r0, #0] */
+	0xE7FE, /* b.n 4 */
+	0x0000, /* .short 0x0000 */
+	0x0001, 0x2000, /* .word 0x20000001 */
+};
+/* Between two words, of which one holds something. */
+static const uint16_t p_unaligned_store[] = {
+	0x4803, /* ldr r0, [pc, #12] */
+	0x4904, /* ldr r1, [pc, #16] */
+	0x6001, /* str r1, [r0, #0] */
+	0x2200, /* movs r2, #0 */
+	0x3002, /* adds r0, #2 */
+	0x6002, /* str r2, [r0, #0] */
+	0xE7FE, /* b.n c */
+	0x0000, /* .short 0x0000 */
+	0x0100, 0x2000, /* .word 0x20000100 */
+	0x3344, 0x1122, /* .word 0x11223344 */
+};
+/* A HardFault handler that faults. */
+static const uint16_t p_fault_in_fault[] = {
+	0x4668, /* mov r0, sp */
+	0xDE00, /* udf #0 */
+};
+/* Names phase 16. */
+static const uint16_t p_phase_too_many[] = {
+	0x4801, /* ldr r0, [pc, #4] */
+	0x2110, /* movs r1, #16 */
+	0x6001, /* str r1, [r0, #0] */
+	0xE7FE, /* b.n 6 */
+	0x0040, 0x2000, /* .word 0x20000040 */
+};
+/* To the boot loader. */
+static const uint16_t p_loader[] = {
+	0x4800, /* ldr r0, [pc, #0] */
+	0x4700, /* bx r0 */
+	0x1001, 0x0000, /* .word 0x00001001 */
+};
+/* An interrupt handler that returns to a process stack. */
+static const uint16_t p_handler_returns_badly[] = {
+	0x4800, /* ldr r0, [pc, #0] */
+	0x4700, /* bx r0 */
+	0xFFFD, 0xFFFF, /* .word 0xfffffffd */
+};
 
 #endif

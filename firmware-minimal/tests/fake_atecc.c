@@ -98,6 +98,12 @@ atecc_random(uint8_t out[32])
 	return status;
 }
 
+uint32_t
+atecc_keys_made(void)
+{
+	return fake_atecc.keys_made;
+}
+
 enum atecc_status
 atecc_generate_key(unsigned slot, uint8_t public_key[64])
 {

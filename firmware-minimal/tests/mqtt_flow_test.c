@@ -105,9 +105,36 @@ deadlines(void **state)
 	now += 10000;
 	assert_int_equal(mqtt_tick(&client, now), MQTT_SILENT);
 	reconnect();
+	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
 	expect_output(BYTES("\x3a\x06\0\1t\0\1x"));
 	now += 9999;
 	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
+}
+
+/*
+ * After an outage a full window waits. Readings of 61 bytes, as from the ten
+ * thousandth on with a name of 18 characters, leave no room for a SUBSCRIBE.
+ */
+static void
+subscribes_before_what_was_kept(void **state)
+{
+	static const uint8_t payload[51] = { '{' };
+	size_t size;
+
+	(void)state;
+	for (unsigned i = 0; i < MQTT_WINDOW; i++) {
+		assert_true(mqtt_publish(&client, "Home", payload, sizeof payload, 1, false));
+	}
+	mqtt_sent(&client, SIZE_MAX);
+	reconnect();
+	assert_true(mqtt_subscribe(&client, "inTopic", 1));
+	assert_memory_equal(mqtt_output(&client, &size), "\x82\x0c\0\5\0\7inTopic\1", 14);
+	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
+	assert_memory_equal(mqtt_output(&client, &size) + 14, "\x3a\x3b\0\4Home\0\1{", 11);
+	assert_int_equal(size, 14 + 3 * 61); /* the fourth when there is room */
+	mqtt_sent(&client, SIZE_MAX);
+	assert_memory_equal(mqtt_output(&client, &size), "\x3a\x3b\0\4Home\0\4{", 11);
+	assert_int_equal(size, 61);
 }
 
 static void
@@ -162,7 +189,7 @@ chopped_at_every_byte(void **state)
 	static const char events[] = { 'a' + MQTT_CONNECTED, 'a' + MQTT_SUBSCRIBED,
 		                       'a' + MQTT_MESSAGE,   'a' + MQTT_MESSAGE,
 		                       'a' + MQTT_PUBLISHED, 'a' + MQTT_MESSAGE, '\0' };
-	static const uint8_t answers[] = "\x32\x06\0\1t\0\1x" "\x82\x0c\0\2\0\7inTopic\1"
+	static const uint8_t answers[] = "\x82\x0c\0\2\0\7inTopic\1" "\x32\x06\0\1t\0\1x"
 	                                 "\x40\x02\0\7" "\x40\x02\xff\xff";
 	static struct record r;
 	size_t size = sizeof transcript - 1, head = sizeof CONNACK - 1;
@@ -257,6 +284,7 @@ main(void)
 		TEST(no_ping_without_keep_alive),
 		TEST(ping_goes_into_the_reserve),
 		TEST(deadlines),
+		TEST(subscribes_before_what_was_kept),
 		TEST(disconnect),
 		TEST(chopped_at_every_byte),
 		TEST(chopped_at_random),

@@ -209,9 +209,11 @@ resends_in_order_after_reconnect(void **state)
 	assert_true(mqtt_publish(&client, "t", "5", 1, 1, false));
 	expect_silence();
 	assert_int_equal(feed(BYTES(CONNACK)), MQTT_CONNECTED);
+	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
 	expect_output(BYTES("\x3a\x06\0\1t\0\1" "1\x3a\x06\0\1t\0\3" "3\x32\x06\0\1t\0\4" "4"
 	                    "\x32\x06\0\1t\0\5" "5"));
 	reconnect();
+	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
 	expect_output(BYTES("\x3a\x06\0\1t\0\1" "1\x3a\x06\0\1t\0\3" "3\x3a\x06\0\1t\0\4" "4"
 	                    "\x3a\x06\0\1t\0\5" "5"));
 	for (uint8_t id = 1; id <= 5; id++) {
@@ -236,6 +238,7 @@ resends_large_ones_as_there_is_room(void **state)
 		assert_true(mqtt_publish(&client, "t", payload, sizeof payload, 1, false));
 	}
 	reconnect();
+	assert_int_equal(mqtt_tick(&client, now), MQTT_NOTHING);
 	for (uint8_t i = 0; i < MQTT_WINDOW; i++) {
 		const uint8_t *out = mqtt_output(&client, &size);
 

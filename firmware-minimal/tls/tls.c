@@ -472,5 +472,5 @@ void
 tls_figures(struct tls_figures *out)
 {
 	*out = tls.figures;
-	out->chip_keys_made = tls_chip_keys_made();
+	out->chip_keys_made = atecc_keys_made();
 }

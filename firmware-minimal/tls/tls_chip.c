@@ -16,7 +16,6 @@ static struct {
 	unsigned key_slot, ecdh_slot;
 	enum atecc_status status;
 	unsigned verified;
-	uint32_t keys_made;             /* since start */
 	uint8_t ephemeral[2 * COORDINATE]; /* from mul() to mulgen() */
 } chip;
 
@@ -40,12 +39,6 @@ unsigned
 tls_chip_verified(void)
 {
 	return chip.verified;
-}
-
-uint32_t
-tls_chip_keys_made(void)
-{
-	return chip.keys_made;
 }
 
 /* Later failures follow from the first one: only that is worth a report. */
@@ -173,7 +166,6 @@ ec_mul(unsigned char *point, size_t size, const unsigned char *x, size_t x_size,
 	if (!done(atecc_generate_key(chip.ecdh_slot, chip.ephemeral))) {
 		return 0;
 	}
-	chip.keys_made++;
 	memcpy(peer, point + 1, sizeof peer);
 	return done(atecc_ecdh(chip.ecdh_slot, peer, point + 1)) ? 1 : 0;
 }

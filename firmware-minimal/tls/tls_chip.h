@@ -19,8 +19,6 @@ void tls_chip_reset(unsigned key_slot, unsigned ecdh_slot);
 enum atecc_status tls_chip_status(void);
 /* Signatures of the peer that were found good in this handshake. */
 unsigned tls_chip_verified(void);
-/* GenKey since start: each one writes the chip's EEPROM. */
-uint32_t tls_chip_keys_made(void);
 
 /* A br_ecdsa_sign: DER into out, which has room for 73 bytes; 0 failed. */
 size_t tls_chip_sign(const br_ec_impl *impl, const br_hash_class *hash, const void *digest,

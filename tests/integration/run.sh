@@ -8,7 +8,7 @@
 #   MOSQUITTO, PYTHON3    tools
 #   INTEGRATION           "no" skips them all (a package build, make distcheck)
 #   INTEGRATION_JOBS      test processes side by side (default two per core: they wait a lot)
-#   FIRMWARE_SOAK_HOURS   emulated hours of the long run of a board (default 1)
+#   FIRMWARE_SOAK_HOURS   emulated hours of the long run of a board (default 0.5)
 #   INTEGRATION_PATIENCE  multiplies every deadline (default 1; 4 under sanitizers)
 
 if [ "${INTEGRATION:-}" = no ]; then
