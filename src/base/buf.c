@@ -73,6 +73,21 @@ buf_consume(struct buf *b, size_t n)
 }
 
 void
+buf_fit(struct buf *b)
+{
+	size_t len = buf_len(b);
+	uint8_t *memory = len > 0 ? malloc(len) : NULL;
+
+	if (len == 0) {
+		buf_release(b);
+	} else if (memory != NULL) { /* else it stays as it is */
+		memcpy(memory, b->memory + b->start, len);
+		free(b->memory);
+		*b = (struct buf){ .memory = memory, .size = len, .end = len };
+	}
+}
+
+void
 buf_release(struct buf *b)
 {
 	free(b->memory);

@@ -40,6 +40,8 @@ void buf_commit(struct buf *b, size_t n);
 int buf_append(struct buf *b, struct span s) MUST_CHECK;
 /* Drop the first n bytes (n at most buf_len()). */
 void buf_consume(struct buf *b, size_t n);
+/* Give back the memory beyond the content, which is to be kept for long. */
+void buf_fit(struct buf *b);
 /* Forget the content and free the memory. */
 void buf_release(struct buf *b);
 

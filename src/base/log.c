@@ -58,6 +58,13 @@ put_word(struct line *l, const char *word)
 	}
 }
 
+/* U+0080 to U+009F, two bytes: U+009B is to many terminals what ESC [ is. */
+static bool
+is_c1(struct span s, size_t i)
+{
+	return s.ptr[i] == 0xc2 && i + 1 < s.len && s.ptr[i + 1] < 0xa0;
+}
+
 /*
  * Text from a peer: quoted when it is not a plain word, with every control
  * character, quote and byte that is no UTF-8 as \xHH, so that one event can
@@ -72,7 +79,7 @@ put_text(struct line *l, struct span s)
 
 	for (size_t i = 0; i < s.len && plain; i++) {
 		plain = s.ptr[i] > ' ' && s.ptr[i] != '"' && s.ptr[i] != '=' &&
-		        s.ptr[i] != '\\' && s.ptr[i] != 0x7f;
+		        s.ptr[i] != '\\' && s.ptr[i] != 0x7f && !is_c1(s, i);
 	}
 	if (!plain) {
 		put(l, '"');
@@ -80,7 +87,8 @@ put_text(struct line *l, struct span s)
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = s.ptr[i];
 
-		if (c < ' ' || c == 0x7f || c == '"' || c == '\\' || (c >= 0x80 && !utf8)) {
+		if (c < ' ' || c == 0x7f || c == '"' || c == '\\' || (c >= 0x80 && !utf8) ||
+		    is_c1(s, i) || (i > 0 && is_c1(s, i - 1))) {
 			put(l, '\\');
 			put(l, 'x');
 			put(l, hex[c >> 4]);

@@ -3,6 +3,7 @@
 #include "diagnose/diagnose.h"
 
 #include "diagnose/diagnose_int.h"
+#include "diagnose/out.h"
 
 static const struct rule *
 first_fit(const struct rules *rules, const struct diagnose_evidence *e)
@@ -126,6 +127,18 @@ diagnose_warning(const struct diagnose_evidence *evidence, struct diagnose_verdi
 		say(evidence, rule, verdict);
 	}
 	return rule != NULL;
+}
+
+void
+diagnose_refused(const struct diagnose_evidence *evidence, struct diagnose_verdict *verdict)
+{
+	struct out o = out_of(verdict->sentence, sizeof verdict->sentence);
+
+	out_text(&o, "Device \"");
+	out_foreign(&o, evidence->certificate.identity, "");
+	out_text(&o, "\" is refused: ");
+	out_foreign(&o, evidence->admit_why, "no reason was given");
+	out_text(&o, ".");
 }
 
 /* ---- collecting -------------------------------------------------------------------- */

@@ -168,6 +168,7 @@ struct diagnose_mqtt {
 	uint8_t first_byte;      /* of all that was decrypted; 0 nothing */
 	uint16_t keepalive;      /* seconds */
 	unsigned takeovers;      /* of this device within the last minute */
+	unsigned takeover_addresses; /* from which those came that were taken over */
 	bool connack_sent, after_connect; /* any packet of the device after CONNECT */
 	bool goodbye;            /* the device sent DISCONNECT */
 	char broker[DIAGNOSE_NAME]; /* state of the connection to it: "connection refused" */
@@ -250,6 +251,8 @@ struct diagnose_verdict {
 
 /* The one most likely cause. */
 void diagnose(const struct diagnose_evidence *evidence, struct diagnose_verdict *verdict);
+/* Say it in the words of the register (admit_why), which know more of this one device. */
+void diagnose_refused(const struct diagnose_evidence *evidence, struct diagnose_verdict *verdict);
 /*
  * Something to warn of, whatever diagnose() said (CAUSE_NO_RANDOM,
  * CAUSE_V1_CERTIFICATE)? False: nothing, and *verdict is as it was.

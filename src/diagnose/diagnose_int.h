@@ -38,6 +38,7 @@ bool words_known(struct span name);
 	X(SSL_R_EXCESSIVE_MESSAGE_SIZE, 152)         \
 	X(SSL_R_HTTPS_PROXY_REQUEST, 155)            \
 	X(SSL_R_HTTP_REQUEST, 156)                   \
+	X(SSL_R_NO_SUITABLE_KEY_SHARE, 101)          \
 	X(SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, 118) \
 	X(SSL_R_NO_SHARED_CIPHER, 193)               \
 	X(SSL_R_PACKET_LENGTH_TOO_LONG, 198)         \

@@ -21,6 +21,7 @@ enum {
 	SUITE_CHACHA = 0xcca9,
 	ARDUINO_SUITES = 45,
 	ECDSA_SHA256 = 0x0403,
+	GROUP_P256 = 23,
 	TLS_1_0 = 0x0301,
 	TLS_1_1 = 0x0302,
 	TLS_1_2 = 0x0303,
@@ -264,28 +265,22 @@ hello_is_bearssl(const struct hello *hello)
 	       hello->versions.count == 0 && !hello->has_ticket && !hello->has_master_secret;
 }
 
-/* The suites that the WiFi module of the MKR1000 knows: RSA key exchange only. */
+/*
+ * The suites that the WiFi module of the MKR1000 knows: these five, all with
+ * RSA key exchange. A tool that tries one suite after the other has fewer.
+ */
 static bool
 is_wifi_module(const struct hello *hello)
 {
-	bool any = false;
+	static const uint16_t suites[] = { 0x002f, 0x0035, 0x003c, 0x003d, 0x009c };
+	unsigned most = 5 + hello_list_has(&hello->suites, SUITE_SCSV);
 
-	for (unsigned i = 0; i < hello->suites.count && i < HELLO_LIST_MAX; i++) {
-		switch (hello->suites.item[i]) {
-		case 0x002f:
-		case 0x0035:
-		case 0x003c:
-		case 0x003d:
-		case 0x009c:
-			any = true;
-			break;
-		case SUITE_SCSV:
-			break;
-		default:
+	for (size_t i = 0; i < 5; i++) {
+		if (!hello_list_has(&hello->suites, suites[i])) {
 			return false;
 		}
 	}
-	return any && hello->suites.count <= HELLO_LIST_MAX;
+	return hello->suites.count == most;
 }
 
 static enum hello_client
@@ -317,6 +312,23 @@ hello_client(const struct hello *hello)
 	}
 	return hello_newest(hello) == TLS_1_3 && hello->has_key_share ? HELLO_MODERN :
 	                                                                HELLO_UNKNOWN;
+}
+
+/* Empty lists allow everything (RFC 8422 4), but for signatures: SHA-1 (RFC 5246 7.4.1.4.1). */
+bool
+hello_fits_p256(const struct hello *hello)
+{
+	static const uint16_t suites_1_2[] = { 0xc02b, 0xc02c, SUITE_CHACHA };
+	static const uint16_t suites_1_3[] = { 0x1301, 0x1302, 0x1303 };
+	bool modern = hello_newest(hello) == TLS_1_3;
+	bool suite = false;
+
+	for (size_t i = 0; i < 3; i++) {
+		suite = suite || hello_list_has(&hello->suites, suites_1_2[i]) ||
+		        (modern && hello_list_has(&hello->suites, suites_1_3[i]));
+	}
+	return suite && hello_list_has(&hello->signatures, ECDSA_SHA256) &&
+	       (hello->groups.count == 0 || hello_list_has(&hello->groups, GROUP_P256));
 }
 
 const char *

@@ -61,6 +61,8 @@ enum hello_client hello_client(const struct hello *hello);
 const char *hello_client_text(enum hello_client client);
 /* Any of the BearSSL kinds: they never say why they hang up. */
 bool hello_is_bearssl(const struct hello *hello);
+/* Could it talk to a gateway with a key on P-256, as ours has by its profile? */
+bool hello_fits_p256(const struct hello *hello);
 /* Is the number among those kept? */
 bool hello_list_has(const struct hello_list *list, uint16_t number);
 /* The newest version offered: 0x0304 is TLS 1.3. */

@@ -34,7 +34,10 @@ struct entry {
 	unsigned episode_count;
 	uint8_t (*randoms)[HELLO_RANDOM]; /* a ring of RANDOMS, NULL none */
 	unsigned random_count;
-	uint64_t takeovers[TAKEOVERS];
+	struct takeover {
+		uint64_t ms;
+		uint64_t address; /* its hash */
+	} takeovers[TAKEOVERS];
 	unsigned takeover_count;
 	char key[KEY_MAX];
 };
@@ -350,19 +353,38 @@ history_random(struct history *h, const char *address, struct history_time now,
 	return 0;
 }
 
+/* Is the address of this one not among those before it that count? */
+static bool
+is_new_address(const struct entry *e, unsigned at, struct history_time now)
+{
+	for (unsigned i = 0; i < at; i++) {
+		if (now.ms - e->takeovers[i].ms < MINUTE_MS &&
+		    e->takeovers[i].address == e->takeovers[at].address) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int
-history_takeover(struct history *h, const char *device, struct history_time now)
+history_takeover(struct history *h, const char *device, const char *address,
+                 struct history_time now, unsigned *addresses)
 {
 	struct entry *e = take(h, HISTORY_DEVICE, device, now);
 	int count = 0;
 
+	*addresses = 0;
 	if (e == NULL) {
 		return -ENOMEM;
 	}
-	e->takeovers[e->takeover_count % TAKEOVERS] = now.ms;
+	e->takeovers[e->takeover_count % TAKEOVERS] = (struct takeover){
+		.ms = now.ms, .address = hash_of(h, HISTORY_ADDRESS, address) };
 	e->takeover_count++;
 	for (unsigned i = 0; i < e->takeover_count && i < TAKEOVERS; i++) {
-		count += now.ms - e->takeovers[i] < MINUTE_MS;
+		if (now.ms - e->takeovers[i].ms < MINUTE_MS) {
+			count++;
+			*addresses += is_new_address(e, i, now);
+		}
 	}
 	return count;
 }

@@ -57,9 +57,13 @@ int history_failure(struct history *history, enum history_kind kind, const char 
  */
 int history_random(struct history *history, const char *address, struct history_time now,
                    const uint8_t *random) MUST_CHECK;
-/* A session of the device was taken over: how often within the last minute. */
-int history_takeover(struct history *history, const char *device,
-                     struct history_time now) MUST_CHECK;
+/*
+ * A session of the device, from that address, was taken over: how often that
+ * happened within the last minute, and in *addresses from how many addresses
+ * those sessions came (both at most 8).
+ */
+int history_takeover(struct history *history, const char *device, const char *address,
+                     struct history_time now, unsigned *addresses) MUST_CHECK;
 
 /* For the evidence; zeroed when nothing is known. random_repeated is not set. */
 void history_before(struct history *history, enum history_kind kind, const char *key,

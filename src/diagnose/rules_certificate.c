@@ -74,6 +74,14 @@ wrong_curve(const struct diagnose_evidence *e)
 	return has_reason(e, N_SSL_R_WRONG_CURVE);
 }
 
+/* Of an authority, not of the device. */
+static bool
+issuer_revoked(const struct diagnose_evidence *e)
+{
+	return e->admit != ADMIT_REVOKED && e->verify_error == N_X509_V_ERR_CERT_REVOKED &&
+	       e->verify_depth > 0;
+}
+
 /* The check in the register comes after X.509, so what it says is later and weighs more. */
 static bool
 revoked(const struct diagnose_evidence *e)
@@ -231,6 +239,7 @@ static const struct rule list[] = {
 	{ CAUSE_NO_CERTIFICATE, no_certificate, BY_REASON },
 	{ CAUSE_NOT_A_CERTIFICATE, not_a_certificate, BY_REASON },
 	{ CAUSE_WRONG_CURVE, wrong_curve, BY_REASON | BY_CERTIFICATE },
+	{ CAUSE_ISSUER_REVOKED, issuer_revoked, CHECKED },
 	{ CAUSE_REVOKED, revoked, BY_ADMISSION | BY_VERIFY },
 	{ CAUSE_NOT_REGISTERED, not_registered, BY_ADMISSION },
 	{ CAUSE_ENROLMENT_ENDED, enrolment_ended, BY_ADMISSION },

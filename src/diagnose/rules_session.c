@@ -7,7 +7,7 @@
 /* PubSubClient waits 15 s for an answer, ArduinoMqttClient 30 s; and the sketch's own delay. */
 #define WAITING_MIN_MS 13000
 #define WAITING_MAX_MS 37000
-#define LOOP_TAKEOVERS 3 /* in a minute: no board loses its network so often */
+#define LOOP_TAKEOVERS 3 /* in a minute: no board that is well loses its network so often */
 
 static bool
 ended_by(const struct diagnose_evidence *e, enum diagnose_side side)
@@ -30,9 +30,16 @@ before_connect(const struct diagnose_evidence *e)
 /* ---- takeovers and topics ---------------------------------------------------------- */
 
 static bool
-takeover_loop(const struct diagnose_evidence *e)
+comes_back(const struct diagnose_evidence *e)
 {
 	return e->mqtt.takeovers >= LOOP_TAKEOVERS;
+}
+
+/* One board alone stays at its address. */
+static bool
+takeover_loop(const struct diagnose_evidence *e)
+{
+	return comes_back(e) && e->mqtt.takeover_addresses > 1;
 }
 
 static bool
@@ -115,6 +122,18 @@ broker_closed(const struct diagnose_evidence *e)
 }
 
 /* ---- CONNECT ----------------------------------------------------------------------- */
+
+/*
+ * A handshake and no MQTT. A board does that when its CONNECT does not fit;
+ * from other clients it is more likely a test of TLS.
+ */
+static bool
+left_before_connect(const struct diagnose_evidence *e)
+{
+	return before_connect(e) && e->app_in == 0 && e->hello_state == HELLO_READ &&
+	       !hello_is_bearssl(&e->hello) &&
+	       (peer_left(e) || (e->alert_in.seen && e->alert_in.number == 0));
+}
 
 static bool
 connect_too_long(const struct diagnose_evidence *e)
@@ -253,6 +272,7 @@ static const struct rule list[] = {
 	{ CAUSE_RENEGOTIATION, renegotiation, BY_MESSAGES },
 	{ CAUSE_RECORD_DAMAGED, damaged, BY_REASON },
 	{ CAUSE_TAKEOVER_LOOP, takeover_loop, BY_MQTT | BY_HISTORY },
+	{ CAUSE_RECONNECT_LOOP, comes_back, BY_MQTT | BY_HISTORY },
 	{ CAUSE_TAKEN_OVER, taken_over, BY_MQTT },
 	{ CAUSE_LIMIT_HIT, limit_hit, BY_MQTT },
 	{ CAUSE_WILL_DENIED, will_denied, BY_MQTT },
@@ -272,6 +292,7 @@ static const struct rule list[] = {
 	{ CAUSE_PACKET_TOO_LARGE, too_large, BY_MQTT },
 	{ CAUSE_CONNECT_MALFORMED, connect_malformed, BY_MQTT },
 	{ CAUSE_PACKET_MALFORMED, malformed, BY_MQTT },
+	{ CAUSE_LEFT_BEFORE_CONNECT, left_before_connect, BY_HELLO | BY_APPLICATION | BY_END },
 	{ CAUSE_CONNECT_TOO_LONG, connect_too_long, BY_APPLICATION | BY_ALERT_IN | BY_END },
 	{ CAUSE_CONNECT_MISSING, connect_missing, BY_APPLICATION | BY_END },
 	{ CAUSE_CONNECT_MISSING, connect_unfinished, BY_APPLICATION | BY_END },

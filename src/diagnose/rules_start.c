@@ -128,6 +128,14 @@ no_signature(const struct diagnose_evidence *e)
 	return has_reason(e, N_SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM);
 }
 
+/* It could not talk to the best of gateways either. */
+static bool
+client_suites(const struct diagnose_evidence *e)
+{
+	return (no_suite(e) && !hello_fits_p256(&e->hello)) ||
+	       has_reason(e, N_SSL_R_NO_SUITABLE_KEY_SHARE);
+}
+
 static bool
 gateway_key(const struct diagnose_evidence *e)
 {
@@ -159,6 +167,7 @@ static const struct rule list[] = {
 	{ CAUSE_WIFI_MODULE, wifi_module, BY_HELLO | BY_REASON },
 	{ CAUSE_OLD_CLIENT, old_client, BY_HELLO | BY_REASON },
 	{ CAUSE_NO_SIGNATURE, no_signature, BY_HELLO | BY_REASON },
+	{ CAUSE_CLIENT_SUITES, client_suites, BY_HELLO | BY_REASON },
 	{ CAUSE_GATEWAY_KEY, gateway_key, BY_HELLO | BY_REASON | BY_PRESENTED },
 };
 

@@ -76,6 +76,27 @@ word_client_note(struct out *o, const struct diagnose_evidence *e)
 	}
 }
 
+/* Not a board of ours: then the words for boards are of no use. */
+static void
+word_tool_note(struct out *o, const struct diagnose_evidence *e)
+{
+	if (e->hello_state == HELLO_READ && !hello_is_bearssl(&e->hello)) {
+		out_text(o, " Another client needs a certificate and its key, too (mosquitto_pub: --cert "
+		            "and --key). A browser or a test of TLS looks like this and needs nothing.");
+	}
+}
+
+/* Nobody from there ever got in. */
+static void
+word_stranger_note(struct out *o, const struct diagnose_evidence *e)
+{
+	if (e->before.last_success == 0 && e->certificate.identity[0] == '\0') {
+		out_text(o, " If no board of yours is at ");
+		out_foreign(o, e->address, "this address");
+		out_text(o, ", it is a scan or a test of the port: nothing to do.");
+	}
+}
+
 static void
 word_insecure_note(struct out *o, const struct diagnose_evidence *e)
 {
@@ -402,8 +423,10 @@ static const struct {
 	{ "seconds", word_seconds },
 	{ "sni", word_sni },
 	{ "start", word_start },
+	{ "stranger note", word_stranger_note },
 	{ "subject", word_subject },
 	{ "takeovers", word_takeovers },
+	{ "tool note", word_tool_note },
 	{ "topic", word_topic },
 	{ "unacknowledged", word_unacknowledged },
 	{ "verify error", word_verify_error },

@@ -265,6 +265,37 @@ enter(struct enrolment *e)
 	return r;
 }
 
+/* A certificate that the register refuses must not lie about: nothing could revoke it. */
+static void
+discard_certificate(struct enrolment *e)
+{
+	char serial[65];
+	char *file;
+
+	snprintf(serial, sizeof serial, "%.*s", SPAN_ARG(e->issued.cert->serial));
+	file = enroll_kept(e->cli, serial);
+	if (file != NULL) {
+		unlink(file);
+	}
+	free(file);
+}
+
+static int
+enter_all(struct enrolment *e)
+{
+	int r = reg_begin(e->reg);
+
+	if (r < 0) {
+		return r;
+	}
+	r = enter(e);
+	if (r == 0) {
+		return reg_commit(e->reg);
+	}
+	reg_rollback(e->reg);
+	return r;
+}
+
 int
 enroll_register(struct enrolment *e)
 {
@@ -275,15 +306,9 @@ enroll_register(struct enrolment *e)
 	if (r < 0) {
 		return r;
 	}
-	r = reg_begin(e->reg);
+	r = enter_all(e);
 	if (r < 0) {
-		return fail_register(e, r);
-	}
-	r = enter(e);
-	if (r == 0) {
-		r = reg_commit(e->reg);
-	} else {
-		reg_rollback(e->reg);
+		discard_certificate(e);
 	}
 	if (r == ERR_EXISTS) {
 		return fail(e, r, "%.200s is enrolled with another key; --replace accepts the new key "

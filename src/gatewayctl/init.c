@@ -9,11 +9,11 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "names.h"
+#include "owner.h"
 #include "print.h"
 
 #define CA_DAYS 7300
@@ -69,15 +69,17 @@ free_paths(struct init *init)
 static int
 own(struct init *init, const char *path, uid_t uid, gid_t gid, mode_t mode)
 {
-	/* Mode first: while the owner changes nobody may see more than after. */
-	if (chmod(path, mode) < 0 || lchown(path, uid, gid) < 0) {
-		int error = errno;
+	int r = owner_set(path, uid, gid, mode);
 
-		return error == ENOENT ? CLI_DONE :
-		                         cli_fail(init->cli, -error, "cannot set the owner of %s: %s",
-		                                  path, err_text(-error));
+	if (r == -ELOOP) {
+		/* The state folder is the daemon's: a link in it may be anybody's idea. */
+		cli_note(init->cli, "%s is a symbolic link: owner and mode of what it points at stay "
+		                    "as they are", path);
+		return CLI_DONE;
 	}
-	return CLI_DONE;
+	return r == 0 || r == -ENOENT ? CLI_DONE :
+	                                cli_fail(init->cli, r, "cannot set the owner of %s: %s", path,
+	                                         err_text(r));
 }
 
 /*

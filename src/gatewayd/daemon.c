@@ -192,6 +192,13 @@ on_terminate(void *owner, int signum)
 	loop_signal_close(&d->hangup);
 	loop_signal_close(&d->terminate);
 	loop_signal_close(&d->interrupt);
+	/*
+	 * A second one, from a terminal's whole group or an impatient script, must
+	 * not cost the wills that are still to be stored. Every wait is short.
+	 */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	ctl_server_close(d->ctl, control_closed, d);
 	/* Devices are told of as gone before they are sent away. */
 	uplink_close(d->uplink, uplink_closed, d);

@@ -103,6 +103,7 @@ struct loop_poll {
 	void (*ready)(void *owner, bool readable, bool writable);
 	void (*closed)(void *owner);
 	void *owner;
+	int events; /* asked for last */
 };
 
 /* The descriptor becomes non-blocking. When it fails there is nothing to close. */

@@ -48,6 +48,11 @@ loop_poll_want(struct loop_poll *poll, bool read, bool write)
 	if (uv_is_closing((uv_handle_t *)&poll->handle)) {
 		return;
 	}
+	/* libuv takes the descriptor out of its set and puts it in again, whatever it asks for. */
+	if (events == poll->events && uv_is_active((uv_handle_t *)&poll->handle)) {
+		return;
+	}
+	poll->events = events;
 	if (events != 0) {
 		(void)uv_poll_start(&poll->handle, events, polled);
 	} else {

@@ -294,14 +294,15 @@ sync_folder(const char *folder)
  * A file that replaces another keeps its owner and group; a new one that its
  * group may read takes the group of the folder. So root can renew the key of
  * a daemon that is not root. Who may not change the owner makes files that
- * are his own, and that is no failure.
+ * are his own, and that is no failure. A link in that place, or a file that
+ * appears where none is to be replaced, says nothing about owners.
  */
 static void
-set_owner(int fd, const char *file, const char *folder, unsigned mode)
+set_owner(int fd, const char *file, const char *folder, unsigned mode, bool replace)
 {
 	struct stat old, parent;
 
-	if (stat(file, &old) == 0) {
+	if (replace && lstat(file, &old) == 0 && S_ISREG(old.st_mode)) {
 		if (fchown(fd, old.st_uid, old.st_gid) != 0 &&
 		    fchown(fd, (uid_t)-1, old.st_gid) != 0) {
 			return;
@@ -330,14 +331,14 @@ write_all(int fd, struct span content)
 /* The content under a temporary name, complete and on the disk. */
 static int
 write_temporary(char *temporary, const char *file, const char *folder, unsigned mode,
-		struct span content)
+		struct span content, bool replace)
 {
 	int saved, fd = mkostemp(temporary, O_CLOEXEC); /* made with mode 0600 */
 
 	if (fd < 0) {
 		return -1;
 	}
-	set_owner(fd, file, folder, mode);
+	set_owner(fd, file, folder, mode, replace);
 	/* The mode after the owner: fchown() clears bits, and the umask has no say. */
 	if (fchmod(fd, mode) == 0 && write_all(fd, content) == 0 && fsync(fd) == 0) {
 		return close(fd);
@@ -362,7 +363,7 @@ put_file(const char *file, unsigned mode, struct span content, bool replace, cha
 		errno = ENAMETOOLONG;
 		return fail_errno(why, "write", file);
 	}
-	if (write_temporary(temporary, file, folder, mode, content) != 0) {
+	if (write_temporary(temporary, file, folder, mode, content, replace) != 0) {
 		return fail_errno(why, "write", file);
 	}
 	/* link() is the rename that does not replace. */

@@ -102,9 +102,13 @@
 	  "UPDATE device SET first_seen = CASE WHEN first_seen = 0 THEN ?3 ELSE first_seen END," \
 	  " last_failure = ?4, last_failure_at = ?3, last_address = ?2 WHERE name = ?1")        \
 	X(STRANGER_AGAIN,                                                                       \
-	  "UPDATE stranger SET name = ?2, subject = ?3, issuer = ?4, address = ?5,"             \
-	  " not_after = ?7, last_at = max(last_at, ?8), count = count + ?9"                     \
+	  "UPDATE stranger SET name = CASE WHEN self_signed = ?6 THEN ?2 ELSE name END,"        \
+	  " subject = CASE WHEN self_signed = ?6 THEN ?3 ELSE subject END,"                     \
+	  " issuer = CASE WHEN self_signed = ?6 THEN ?4 ELSE issuer END,"                       \
+	  " not_after = CASE WHEN self_signed = ?6 THEN ?7 ELSE not_after END,"                 \
+	  " address = ?5, last_at = max(last_at, ?8), count = count + ?9"                       \
 	  " WHERE fingerprint = ?1")                                                            \
+	X(STRANGER_VOUCHED, "DELETE FROM stranger WHERE fingerprint = ?1 AND self_signed = 1")  \
 	X(STRANGER_NEW,                                                                         \
 	  "INSERT INTO stranger (fingerprint, name, subject, issuer, address, self_signed,"     \
 	  " not_after, first_at, last_at, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)") \

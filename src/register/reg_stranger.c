@@ -43,10 +43,7 @@ write_stranger(struct reg *reg, enum reg_sql sql, const struct reg_stranger *v)
 	reg_bind_string(s, 3, v->subject);
 	reg_bind_string(s, 4, v->issuer);
 	reg_bind_string(s, 5, v->address);
-	if (sql == REG_SQL_STRANGER_NEW) {
-		/* Of a key that shows both kinds the first one stands. */
-		(void)sqlite3_bind_int(s, 6, v->self_signed);
-	}
+	(void)sqlite3_bind_int(s, 6, v->self_signed);
 	(void)sqlite3_bind_int64(s, 7, v->not_after);
 	(void)sqlite3_bind_int64(s, 8, v->last_at);
 	(void)sqlite3_bind_int64(s, 9, v->count > 0 ? (int64_t)v->count : 1);
@@ -91,13 +88,40 @@ make_room(struct reg *reg, const struct reg_stranger *v)
 	return reg_run(reg, s);
 }
 
+/* Run the statement for the key. */
+static int
+run_key(struct reg *reg, enum reg_sql sql, const char *fingerprint)
+{
+	sqlite3_stmt *s = reg_statement(reg, sql);
+	int rc;
+
+	if (s == NULL) {
+		return ERR_DATABASE;
+	}
+	reg_bind_string(s, 1, fingerprint);
+	rc = reg_run(reg, s);
+	return rc < 0 ? rc : 0;
+}
+
+/*
+ * A key may show certificates of both kinds. What a CA says of it takes the
+ * place of what it says of itself, and never the other way round: else it
+ * would choose the name under which the issued one is let in, or could not be
+ * revoked by the issued one's name.
+ */
 static int
 note_one(struct reg *reg, const struct reg_stranger *v)
 {
-	int rc;
+	int rc = 0;
 
 	if (strlen(v->fingerprint) != 64) {
 		return 0; /* no key has it */
+	}
+	if (!v->self_signed) {
+		rc = run_key(reg, REG_SQL_STRANGER_VOUCHED, v->fingerprint);
+	}
+	if (rc < 0) {
+		return rc;
 	}
 	rc = write_stranger(reg, REG_SQL_STRANGER_AGAIN, v);
 	if (rc == 0) {
@@ -124,15 +148,7 @@ reg_note_strangers(struct reg *reg, const struct reg_stranger *list, size_t n)
 int
 reg_stranger_gone(struct reg *reg, const char *fingerprint)
 {
-	sqlite3_stmt *s = reg_statement(reg, REG_SQL_STRANGER_GONE);
-	int rc;
-
-	if (s == NULL) {
-		return ERR_DATABASE;
-	}
-	reg_bind_string(s, 1, fingerprint);
-	rc = reg_run(reg, s);
-	return rc < 0 ? rc : 0;
+	return run_key(reg, REG_SQL_STRANGER_GONE, fingerprint);
 }
 
 /* ---- the list -------------------------------------------------------------------------- */

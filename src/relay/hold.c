@@ -20,7 +20,9 @@ hold_judge(struct relay *r)
 	r->holdable = r->settings.hold && r->settings.spool.put != NULL && r->clean_start &&
 	              !r->session_present && r->session_expiry == 0 && !r->has_will &&
 	              !r->authenticates;
-	if (!r->holdable) {
+	if (r->holdable) {
+		buf_fit(&r->connect); /* for as long as the session lasts */
+	} else {
 		buf_release(&r->connect);
 	}
 }

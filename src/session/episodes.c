@@ -254,9 +254,7 @@ say_admission(const struct diagnose_evidence *evidence, struct diagnose_verdict 
 	              verdict->cause == CAUSE_SELF_SIGNED;
 
 	if (theirs && evidence->admit_why[0] != '\0') {
-		snprintf(verdict->sentence, sizeof verdict->sentence,
-		         "Device \"%s\" is refused: %s.", evidence->certificate.identity,
-		         evidence->admit_why);
+		diagnose_refused(evidence, verdict);
 	}
 }
 
@@ -365,12 +363,13 @@ episodes_random(struct episodes *all, const char *address, const uint8_t *random
 }
 
 unsigned
-episodes_takeover(struct episodes *all, const char *identity)
+episodes_takeover(struct episodes *all, const char *identity, const char *address,
+                  unsigned *addresses)
 {
 	int rc;
 
 	pthread_mutex_lock(&all->mutex);
-	rc = history_takeover(all->history, identity, time_now());
+	rc = history_takeover(all->history, identity, address, time_now(), addresses);
 	pthread_mutex_unlock(&all->mutex);
 	return rc > 0 ? (unsigned)rc : 0;
 }

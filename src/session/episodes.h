@@ -57,8 +57,12 @@ void episodes_success(struct episodes *episodes, const char *address, const char
                       const char *ca_fingerprint, unsigned length);
 /* The client random of a board: did that address send the same before? */
 bool episodes_random(struct episodes *episodes, const char *address, const uint8_t *random);
-/* A session of that device was taken over: how often within the last minute. */
-unsigned episodes_takeover(struct episodes *episodes, const char *identity);
+/*
+ * A session of that device, from that address, was taken over: how often
+ * within the last minute; *addresses: from how many addresses.
+ */
+unsigned episodes_takeover(struct episodes *episodes, const char *identity, const char *address,
+                           unsigned *addresses);
 
 /* ---- reading ------------------------------------------------------------------------- */
 

@@ -58,11 +58,41 @@ bucket_of(struct newest *n, struct span client_id)
 void
 newest_enter(struct newest *n, struct newest_entry *entry, struct span client_id)
 {
+	struct list *bucket = bucket_of(n, client_id), *at, *after;
+
 	pthread_mutex_lock(&n->mutex);
+	list_each(at, after, bucket) {
+		struct newest_entry *older = list_entry(at, struct newest_entry, node);
+
+		if (older->loop != NULL && !older->told && span_eq(older->client_id, client_id)) {
+			older->told = true;
+			loop_post(older->loop, &older->message);
+		}
+	}
 	entry->client_id = client_id;
 	entry->serial = ++n->serial;
-	list_append(bucket_of(n, client_id), &entry->node);
+	list_append(bucket, &entry->node);
 	pthread_mutex_unlock(&n->mutex);
+}
+
+void
+newest_heard(struct newest *n, struct newest_entry *entry)
+{
+	pthread_mutex_lock(&n->mutex);
+	entry->told = false;
+	pthread_mutex_unlock(&n->mutex);
+}
+
+bool
+newest_hush(struct newest *n, struct newest_entry *entry)
+{
+	bool told;
+
+	pthread_mutex_lock(&n->mutex);
+	entry->loop = NULL;
+	told = entry->told;
+	pthread_mutex_unlock(&n->mutex);
+	return told;
 }
 
 bool

@@ -127,6 +127,27 @@ session_handle_closed(void *owner)
 	}
 }
 
+/*
+ * A newer session of its client identifier begins. One that is live is the
+ * broker's to close, when it has taken the newer one.
+ */
+static void
+newer(struct loop_message *message)
+{
+	struct newest_entry *entry = list_entry(message, struct newest_entry, message);
+	struct session *s = list_entry(entry, struct session, newest);
+
+	if (s->state == SESSION_CLOSING) {
+		session_handle_closed(s);
+		return;
+	}
+	newest_heard(s->worker->shared->newest, entry);
+	if (s->state == SESSION_HELD || s->state == SESSION_DRAINING ||
+	    s->state == SESSION_RESTORING) {
+		(void)session_taken_over(s);
+	}
+}
+
 static void
 log_end(const struct session *s, const char *why)
 {
@@ -159,6 +180,9 @@ session_finish(struct session *s, const char *why)
 	session_diagnose(s, why);
 	session_absent(s);
 	session_outage_end(s);
+	if (newest_hush(s->worker->shared->newest, &s->newest)) {
+		s->handles++; /* for what is on its way */
+	}
 	if (s->live_counted) {
 		metric_add(&s->worker->metrics, METRIC_SESSIONS, -1);
 		s->live_counted = false;
@@ -247,7 +271,7 @@ deadline_passed(void *owner)
 		session_no_broker(s, s->waiting ?
 		                  "what it stored did not reach the broker within upstream.connect_timeout" :
 		                  "the broker sent no CONNACK within upstream.connect_timeout",
-		                  !s->waiting);
+		                  true);
 		break;
 	case SESSION_LIVE:
 	case SESSION_HELD:
@@ -315,6 +339,8 @@ session_accept(struct worker *w, struct listener *listener, const struct sockadd
 	s->handshake = (struct loop_deferred){ .run = session_handshake_run, .owner = s };
 	list_init(&s->handshake.node);
 	list_init(&s->newest.node);
+	s->newest.loop = w->loop;
+	s->newest.message.run = newer;
 	list_init(&s->outage);
 	list_init(&s->stores);
 	s->due = UINT64_MAX;

@@ -5,7 +5,8 @@
  *
  *   HANDSHAKE  TLS, put off behind connected devices' traffic
  *   CONNECT    TLS is up, waiting for a whole CONNECT
- *   DIAL       the upstream is being dialled, or owes its CONNACK
+ *   DIAL       what the device stored earlier goes first; then the upstream
+ *              is being dialled, or owes its CONNACK
  *   LIVE       relaying
  *   HELD       connected, without a broker: publishes are stored
  *   DRAINING   the same, and the broker is back: what is stored goes first

@@ -380,7 +380,8 @@ session_diagnose(struct session *s, const char *why)
 		take_denial(s, &e.mqtt);
 	}
 	if (e.mqtt.ended && e.mqtt.reason == MQTT_SESSION_TAKEN_OVER) {
-		e.mqtt.takeovers = episodes_takeover(w->shared->episodes, s->identity);
+		e.mqtt.takeovers = episodes_takeover(w->shared->episodes, s->identity, s->address,
+		                                     &e.mqtt.takeover_addresses);
 	}
 	if (s->state == SESSION_HANDSHAKE) {
 		tell_messages(s);

@@ -99,6 +99,9 @@ dialled(void *owner, int status)
 		failed(s, "the broker is not available");
 		return;
 	}
+	if (s->state == SESSION_RESTORING && session_taken_over(s)) {
+		return; /* its CONNECT would in turn take over the newer one */
+	}
 	s->up_open = true;
 	metric_add(&s->worker->metrics, METRIC_UPSTREAM_CONNECTS, 1);
 	session_enter_newest(s);

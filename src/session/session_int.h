@@ -50,7 +50,6 @@ struct session {
 	struct device *device; /* what the certificate was last admitted as */
 	char *identity;        /* copy: outlives a device replaced by a resumption */
 	struct relay *relay;   /* from CONNECT on */
-	struct relay_settings settings;
 	struct newest_entry newest;
 	struct budget_key budget;
 	struct buf cipher; /* arrived, not yet taken by TLS */
@@ -150,7 +149,7 @@ void session_lost(struct session *s);
 bool session_taken_over(struct session *s);
 /* In DIAL there is no broker: let the device in without one, or refuse it. */
 void session_no_broker(struct session *s, const char *why, bool may_admit);
-/* In DIAL: does it have to wait for what it stored? True: it does, or it was let in. */
+/* In DIAL: no dial now: it waits for what it stored, was let in, or has ended. */
 bool session_waits_for_store(struct session *s);
 /* In DRAINING: what was stored has gone, or nearly. */
 void session_drained(struct session *s);

@@ -91,6 +91,9 @@ session_lost(struct session *s)
 	struct metrics *m = &s->worker->metrics;
 	enum relay_phase phase;
 
+	if (session_taken_over(s)) {
+		return;
+	}
 	session_drop_upstream(s);
 	phase = relay_upstream_lost(s->relay, &out);
 	session_flush(s);
@@ -130,30 +133,51 @@ admit(struct session *s)
 	return true;
 }
 
-void
-session_no_broker(struct session *s, const char *why, bool may_admit)
+/*
+ * One that waited for the store in vain, while the broker is there, is let in
+ * only with a session that is nobody's business but its own.
+ */
+static bool
+is_let_in(const struct session *s)
+{
+	struct relay_info info;
+
+	relay_info(s->relay, &info);
+	return relay_admissible(s->relay) && !(s->waiting && info.persistent);
+}
+
+/* Let it in or end it. True: it is held now, and may have more to say. */
+static bool
+go_without(struct session *s, const char *why, bool may_admit)
 {
 	struct relay_out out = session_out(s);
+	bool in = may_admit && is_let_in(s);
 
 	session_wait_cancel(s);
 	session_drop_upstream(s);
-	if (may_admit && relay_admissible(s->relay)) {
+	if (in) {
 		if (admit(s)) {
-			session_pump(s, span_of(NULL, 0));
-		} else {
-			session_finish(s, why);
+			return true;
 		}
-		return;
+	} else {
+		relay_upstream_failed(s->relay, &out);
+		session_flush(s);
 	}
-	relay_upstream_failed(s->relay, &out);
-	session_flush(s);
 	session_finish(s, why);
+	return false;
+}
+
+void
+session_no_broker(struct session *s, const char *why, bool may_admit)
+{
+	if (go_without(s, why, may_admit)) {
+		session_pump(s, span_of(NULL, 0));
+	}
 }
 
 bool
 session_waits_for_store(struct session *s)
 {
-	struct relay_info info;
 	struct broker_info broker;
 
 	if (!session_has_stored(s)) {
@@ -161,24 +185,24 @@ session_waits_for_store(struct session *s)
 	}
 	/*
 	 * Not what this worker knows: behind a start, or a return that it has not
-	 * heard of yet, a dial would succeed and overtake what is stored.
+	 * heard of yet, a dial would succeed and overtake what is stored. Nor is
+	 * it left to the dial to fail: the broker may be back by then.
 	 */
 	broker_read(s->worker->shared->broker, &broker);
-	relay_info(s->relay, &info);
-	if (!info.persistent && relay_admissible(s->relay)) {
-		if (!admit(s)) {
-			session_finish(s, "no memory");
-		} else if (broker.state != BROKER_AWAY) {
-			session_begin_drain(s);
-		}
+	if (broker.state == BROKER_AWAY) {
+		(void)go_without(s, "the broker is not available", true);
 		return true;
 	}
-	if (broker.state == BROKER_AWAY) {
-		return false; /* the dial is refused */
-	}
-	/* Its session is with the broker: it gets the CONNACK of that, or none. */
+	/*
+	 * It gets the CONNACK of the broker, with all that this grants. Most are
+	 * through at once: of a rule that stores always, something is nearly
+	 * always on its way.
+	 */
 	session_deadline(s, s->device->conf->upstream.connect_timeout);
-	return session_wait_for_store(s);
+	if (!session_wait_for_store(s)) {
+		session_finish(s, "no memory");
+	}
+	return true;
 }
 
 void

@@ -47,6 +47,9 @@ stored(struct spool_put *put, int status)
 	list_remove(&q->node);
 	if (s != NULL) {
 		store_answered(s, q->tag, q->size, status);
+	} else if (status < 0) {
+		/* A will, or the last words of QoS 0: nobody else counts it. */
+		metric_add(&w->metrics, METRIC_STORE_REFUSED, 1);
 	}
 	free(q);
 	w->stores--;

@@ -83,8 +83,7 @@ start_relay(struct session *s)
 {
 	struct worker *w = s->worker;
 	const struct conf *conf = s->device->conf;
-
-	s->settings = (struct relay_settings){
+	struct relay_settings settings = {
 		.rules = &s->device->map->rules,
 		.client_id = conf->upstream.client_id,
 		.own_client_id = conf->uplink.client_id,
@@ -103,8 +102,8 @@ start_relay(struct session *s)
 		.publish_only = s->device->map->outage.publish_only,
 		.metrics = &w->metrics,
 	};
-	device_vars(s->device, tls_peer(s->tls), &s->settings.vars);
-	if (relay_new(&s->settings, &s->relay) != 0) {
+	device_vars(s->device, tls_peer(s->tls), &settings.vars);
+	if (relay_new(&settings, &s->relay) != 0) {
 		session_finish(s, "no memory");
 		return;
 	}

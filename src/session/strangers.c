@@ -99,7 +99,13 @@ strangers_note(struct strangers *s, const struct budget_key *from, const struct 
 	pthread_mutex_lock(&s->mutex);
 	known = held(s, visit->fingerprint);
 	if (known != NULL) {
-		known->count++;
+		uint64_t count = known->count + 1;
+
+		/* As the register has it: what a CA says of a key counts for more. */
+		if (known->self_signed && !visit->self_signed) {
+			*known = *visit;
+		}
+		known->count = count;
 		known->last_at = visit->last_at;
 		noted = true;
 	} else if (s->count < STRANGERS_HELD && within_rate(s, from)) {

@@ -172,10 +172,22 @@ tls_lend_eof(struct tls *tls)
 	tls->eof = true;
 }
 
+/*
+ * SSL_get_error() looks at the queue, so it has to be empty before each
+ * operation. It nearly always is, and to see that takes a tenth of emptying it.
+ */
+static void
+forget_errors(void)
+{
+	if (ERR_peek_error() != 0) {
+		ERR_clear_error();
+	}
+}
+
 static void
 enter(struct tls *tls, struct buf *out)
 {
-	ERR_clear_error();
+	forget_errors();
 	tls->out = out;
 }
 
@@ -228,7 +240,7 @@ read_once(struct tls *tls, uint8_t *plain, size_t size)
 
 	do {
 		before = tls->lent.len;
-		ERR_clear_error();
+		forget_errors();
 		rc = SSL_read_ex(tls->ssl, plain, size, &got);
 		if (rc == 1) {
 			return (int64_t)got;

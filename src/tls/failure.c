@@ -196,6 +196,11 @@ say_verify(struct tls_failure *f, const struct pki_cert *cert)
 		add_fact(f, cert, ISSUER);
 		return;
 	}
+	if (f->verify_error == X509_V_ERR_CERT_REVOKED && f->verify_depth > 0) {
+		say_of(f, "the certificate of", cert, "has an issuer that is on the revocation list");
+		add_fact(f, cert, ISSUER);
+		return;
+	}
 	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
 		if (verdicts[i].error == f->verify_error) {
 			say_of(f, "the certificate of", cert, verdicts[i].text);

@@ -10,6 +10,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "pki/pki_x509.h"
@@ -41,6 +42,7 @@ has_list_of(const struct tls_context *context, X509 *cert)
 /* What a verification goes by, and what it found. */
 struct verification {
 	const struct tls_context *context;
+	const struct pki_cert *leaf; /* NULL: it cannot be read */
 	enum tls_trust trust;
 	bool expired;    /* the leaf */
 	bool ignore_age; /* of leaf and lists */
@@ -68,8 +70,9 @@ judge(int good, X509_STORE_CTX *store)
 	}
 	switch (X509_STORE_CTX_get_error(store)) {
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		/* Not only by name: its own key must have signed it. */
-		if (leaf && cert != NULL && X509_self_signed(cert, 1) == 1) {
+		/* Not only by name: its own key must have signed it. Reading it has checked
+		 * that, within bounds: here it would be unbounded work for a stranger. */
+		if (leaf && v->leaf != NULL && v->leaf->self_signed) {
 			v->trust = TLS_TRUST_SELF_SIGNED;
 			return 1;
 		}
@@ -89,6 +92,64 @@ judge(int good, X509_STORE_CTX *store)
 	}
 }
 
+/* The authority behind this one in the chain, or among those we trust; to be freed. */
+static X509 *
+issuer_of(X509_STORE_CTX *store, int place)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	X509 *issuer = NULL;
+
+	if (place + 1 < sk_X509_num(chain)) {
+		issuer = sk_X509_value(chain, place + 1);
+		return X509_up_ref(issuer) == 1 ? issuer : NULL;
+	}
+	return X509_STORE_CTX_get1_issuer(&issuer, store, sk_X509_value(chain, place)) == 1 ?
+	               issuer :
+	               NULL;
+}
+
+/* Does a list name the authority? Two of one name may have numbered alike: the key tells. */
+static bool
+is_listed(X509_STORE_CTX *store, int place, X509_CRL *crl)
+{
+	X509 *cert = sk_X509_value(X509_STORE_CTX_get0_chain(store), place), *issuer;
+	X509_REVOKED *entry;
+	bool listed;
+
+	if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) != 0 ||
+	    X509_CRL_get0_by_cert(crl, &entry, cert) != 1) {
+		return false;
+	}
+	issuer = issuer_of(store, place);
+	/* Without the issuer at hand the operator's own file is believed. */
+	listed = issuer == NULL || X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
+	X509_free(issuer);
+	return listed;
+}
+
+/*
+ * OpenSSL asks the lists for the leaf only: told to ask for all, it wants one
+ * of every authority, and of an anchor that is no root it can check none. So
+ * the authorities are looked up here. A root answers for itself.
+ */
+static int
+check_authorities(X509_STORE_CTX *store, const struct tls_context *context)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+
+	for (int place = 1; place < sk_X509_num(chain); place++) {
+		bool root = (X509_get_extension_flags(sk_X509_value(chain, place)) & EXFLAG_SS) != 0;
+
+		for (int i = 0; !root && i < sk_X509_CRL_num(context->lists); i++) {
+			if (is_listed(store, place, sk_X509_CRL_value(context->lists, i))) {
+				X509_STORE_CTX_set_error_depth(store, place);
+				return X509_V_ERR_CERT_REVOKED;
+			}
+		}
+	}
+	return X509_V_OK;
+}
+
 /* X509_V_OK, or what is wrong. */
 static int
 verify(X509_STORE_CTX *store, struct verification *v)
@@ -103,7 +164,7 @@ verify(X509_STORE_CTX *store, struct verification *v)
 	error = X509_STORE_CTX_get_error(store);
 	X509_STORE_CTX_set_app_data(store, before);
 	if (good == 1) {
-		return X509_V_OK; /* `error` may hold one that was passed over */
+		return check_authorities(store, v->context); /* `error` may hold one passed over */
 	}
 	return error != X509_V_OK ? error : X509_V_ERR_UNSPECIFIED;
 }
@@ -220,6 +281,7 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 	tls_note_certificate(tls, X509_STORE_CTX_get0_cert(store),
 	                     X509_STORE_CTX_get0_untrusted(store));
 	read = pki_cert_of(X509_STORE_CTX_get0_cert(store), tls->context->libctx, &tls->peer);
+	v.leaf = tls->peer;
 	error = verify(store, &v);
 	if (error == X509_V_OK) {
 		error = ask_register(tls, store, &v, read);
@@ -236,7 +298,7 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 bool
 tls_still_trusted(const struct tls *tls, const struct tls_context *now)
 {
-	struct verification v = { .context = now, .ignore_age = true };
+	struct verification v = { .context = now, .leaf = tls->peer, .ignore_age = true };
 	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
 	X509_STORE_CTX *store;
 	bool good;

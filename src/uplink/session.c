@@ -330,6 +330,7 @@ session_second(void *owner)
 		session_settle(u, mosquitto_loop_misc(u->link->mosq));
 		uplink_pump(u);
 	}
+	uplink_second(u);
 }
 
 void

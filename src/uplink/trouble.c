@@ -7,16 +7,45 @@
 
 #define BRIEF_MOST 3 /* brief connections in a row: somebody else has our name */
 
-/* The same trouble is logged once until it is over. */
+static bool
+is_said(const struct uplink *u, const char *text, const char *remedy)
+{
+	for (unsigned i = 0; i < u->troubles; i++) {
+		if (strcmp(u->said[i].text, text) == 0 &&
+		    strcmp(u->said[i].remedy, remedy) == 0) {
+			return true;
+		}
+	}
+	return u->troubles == TROUBLES;
+}
+
+/*
+ * The same trouble is logged once until it is over, which is when a connection
+ * has lasted: a broker that comes and goes must not fill the log.
+ */
 static void
 tell(struct uplink *u, const char *text, const char *remedy)
 {
+	bool said = is_said(u, text, remedy);
+
 	u->info.last_error = text;
-	if (u->said == NULL || strcmp(u->said, text) != 0) {
-		u->said = text;
-		log_warning(LOG_UPSTREAM, "the gateway's own session with the broker is away",
-		            log_str("reason", text), log_str("remedy", remedy));
+	if (said && !u->up_said) {
+		return;
 	}
+	if (!said) {
+		u->said[u->troubles++] = (struct trouble){ text, remedy };
+	}
+	u->up_said = false;
+	log_warning(LOG_UPSTREAM, "the gateway's own session with the broker is away",
+	            log_str("reason", text), log_str("remedy", remedy));
+}
+
+void
+trouble_tell_up(struct uplink *u)
+{
+	u->up_said = true;
+	log_notice(LOG_UPSTREAM, "the gateway's own session with the broker is up",
+	           log_str("client_id", u->settings.client_id));
 }
 
 void

@@ -7,7 +7,6 @@
 #include "uplink/uplink_int.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 
 #define FAREWELL_MS 2000
 #define STEADY_MS 10000 /* a connection that lasted so long was no failure */
@@ -43,6 +42,15 @@ by_broker(const struct session_link *l)
 
 /* ---- trying -------------------------------------------------------------------- */
 
+static bool
+is_away(const struct uplink *u)
+{
+	struct broker_info info;
+
+	broker_read(u->broker, &info);
+	return info.state != BROKER_UP;
+}
+
 static void
 try_later(struct uplink *u)
 {
@@ -54,6 +62,7 @@ try_later(struct uplink *u)
 	}
 	u->attempts++;
 	u->state = UPLINK_WAITING;
+	u->missed = is_away(u);
 	/* Between half of it and all of it, and never a busy loop. */
 	loop_timer_start(&u->retry, 1 + most / 2 + loop_jitter(most / 2));
 }
@@ -80,18 +89,60 @@ try_at_once(struct uplink *u)
 	loop_timer_start(&u->retry, 0);
 }
 
+/*
+ * Held devices wait for what we drain, so it is not left to the backoff when
+ * those who ask for the workers have found the broker.
+ */
+static void
+hurry(struct uplink *u)
+{
+	bool away = is_away(u);
+
+	if (u->missed && !away) {
+		loop_timer_start(&u->retry, 0);
+	}
+	u->missed = away;
+}
+
+static bool
+has_lasted(const struct uplink *u, const struct session_link *link)
+{
+	return link->connected && loop_now(u->loop) - link->begun >= STEADY_MS;
+}
+
+static void
+steady(struct uplink *u)
+{
+	u->info.brief = 0;
+	u->troubles = 0;
+	if (!u->up_said) {
+		trouble_tell_up(u);
+	}
+}
+
+void
+uplink_second(struct uplink *u)
+{
+	if (u->state == UPLINK_WAITING) {
+		hurry(u);
+	} else if (u->state == UPLINK_UP && session_up(u) && !u->life.frozen &&
+	           has_lasted(u, u->link)) {
+		steady(u);
+	}
+}
+
 void
 uplink_connected(struct uplink *u)
 {
 	u->state = UPLINK_UP;
-	u->said = NULL;
 	u->info.last_error = "";
 	u->info.connects++;
 	/* It may have been called away for another reason: CONNACK is proof. */
 	broker_alive(u->broker);
 	uplink_note(u);
-	log_notice(LOG_UPSTREAM, "the gateway's own session with the broker is up",
-	           log_str("client_id", u->settings.client_id));
+	if (u->info.brief == 0) {
+		trouble_tell_up(u); /* else when it has lasted */
+	}
 	u->status = (struct status){ .due = true, .online = true };
 	u->sys_asked = false;
 	u->read_denied = false;
@@ -191,6 +242,7 @@ adopt(struct uplink *u, struct uplink_settings *settings)
 	*settings = (struct uplink_settings){ .path = NULL };
 	if (moved) {
 		/* What was found out is of another broker. */
+		u->troubles = 0;
 		life_gone(u);
 	}
 }
@@ -236,9 +288,10 @@ uplink_ended(struct uplink *u, const struct session_link *link)
 		try_at_once(u);
 		return;
 	}
-	if (link->connected && loop_now(u->loop) - link->begun >= STEADY_MS) {
+	if (has_lasted(u, link)) {
 		u->attempts = 0;
 		u->info.brief = 0;
+		u->troubles = 0;
 	} else if (link->connected) {
 		u->info.brief++;
 	}

@@ -188,6 +188,12 @@ struct life {
 	bool frozen;     /* the broker was told so */
 };
 
+#define TROUBLES 8
+
+struct trouble {
+	const char *text, *remedy;
+};
+
 enum uplink_state {
 	UPLINK_IDLE,    /* not started, or closed */
 	UPLINK_WAITING, /* for the next try */
@@ -224,7 +230,10 @@ struct uplink {
 	struct life life;
 	struct loop_timer unread; /* to look again for the rest of a packet */
 	struct uplink_info info;
-	const char *said;        /* the last trouble that was logged */
+	struct trouble said[TROUBLES]; /* that were logged since it was last steady */
+	unsigned troubles;
+	bool up_said;            /* the last line says that it is up */
+	bool missed;             /* the broker was not there at the last try, or since */
 	bool closing;
 	unsigned handles;        /* that must be gone before done() */
 	void (*done)(void *owner);
@@ -260,6 +269,7 @@ session_up(const struct uplink *uplink)
 
 /* uplink.c */
 void uplink_connected(struct uplink *uplink);
+void uplink_second(struct uplink *uplink); /* is over */
 /* Is there a session that answers? Notes when that changes. */
 void uplink_note(struct uplink *uplink);
 void uplink_ended(struct uplink *uplink, const struct session_link *link);
@@ -279,6 +289,8 @@ bool settings_same_session(const struct uplink_settings *a, const struct uplink_
 /* trouble.c */
 /* text is static, or lives as long as the process. */
 void trouble_note(struct uplink *uplink, const char *text);
+/* The session is there, or has lasted. */
+void trouble_tell_up(struct uplink *uplink);
 /* Of a connection that has ended. */
 void trouble_end(struct uplink *uplink, const struct session_link *link);
 

@@ -186,14 +186,32 @@ def start_with_authorities(gw):
     start_open(gw)
 
 
-def start_behind_intermediate(gw):
-    """Its own certificate comes from an intermediate of the CA."""
-    root = ours(gw)
-    made = root.issue(gw.folder, "middle", "Middle CA", ca=True, usage=None)
+def make_intermediate(gw):
+    made = ours(gw).issue(gw.folder, "middle", "Middle CA", ca=True, usage=None)
     with open(made.cert, "rb") as c, open(made.key, "rb") as k:
         gw.middle = Authority(cert=x509.load_pem_x509_certificate(c.read()),
                               key=serialization.load_pem_private_key(k.read(), None))
+    return made
+
+
+def start_behind_intermediate(gw):
+    """Its own certificate comes from an intermediate of the CA."""
+    make_intermediate(gw)
     with_leaf(gw, ca=gw.middle)
+
+
+def start_with_revoked_authority(gw):
+    gw.write_conf(tls={"crl": write_crl(gw, ours(gw), make_intermediate(gw))})
+    start_open(gw)
+
+
+def with_p384_key(gw):
+    """A key that boards, which know P-256 alone, can do nothing with."""
+    with open(os.path.join(gw.state, "pki", "gateway.key"), "wb") as f:
+        f.write(ec.generate_private_key(ec.SECP384R1()).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()))
+    with_leaf(gw)
 
 
 def start_with_stale_list(gw):
@@ -221,6 +239,8 @@ KINDS = {  # name: (configuration, how it is started)
     "authorities": (USUAL, start_with_authorities),
     "intermediate": (USUAL, start_behind_intermediate),
     "list": (USUAL, start_with_stale_list),
+    "authority-revoked": (USUAL, start_with_revoked_authority),
+    "p384": (USUAL, with_p384_key),
     "no-broker": (USUAL, start_without_broker),
     "broker-mute": (BROKER_CONF, with_fake_broker(lambda n: b"")),
     "broker-refuses": (BROKER_CONF, with_fake_broker(lambda n: b"\x20\x02\x00\x05")),
@@ -400,9 +420,25 @@ def rsa_signatures(at):
     at.s_client("-tls1_3", "-sigalgs", "RSA-PSS+SHA256")
 
 
-@row("gateway-key-unsuitable", board=True)
+@row("client-suites-unsuitable", board=True)
 def rsa_client(at):
     at.board_fails(296, "-x", "rsa-suites", device=at.gw.enroll())
+
+
+@row("client-suites-unsuitable")
+def suite_of_a_scan(at):
+    """The gateway has no fault, and this is no board with a WiFi module either."""
+    at.s_client("-tls1_2", "-cipher", "AES128-SHA")
+
+
+@row("client-suites-unsuitable")
+def curve_of_a_scan(at):
+    at.s_client("-tls1_3", "-groups", "P-521")
+
+
+@row("gateway-key-unsuitable", "p384", says="EC P-384")
+def key_of_another_curve(at):
+    at.send(hello(ECDSA_SUITES, extensions=p256_extensions()))
 
 
 @row("handshake-too-large")
@@ -508,6 +544,16 @@ def old_ca(at):
 @row("intermediate-missing", "intermediate", says="Middle CA")
 def no_intermediate(at):
     at.refused(at.gw.middle.issue(at.gw.folder, "leaf", "below"))
+
+
+@row("issuer-revoked", "authority-revoked", says="Middle CA")
+def revoked_authority(at):
+    """The device is enrolled and good; who issued its certificate is not any more."""
+    device, both = at.gw.middle.issue(at.gw.folder, "leaf", "below"), at.gw.path("both.crt")
+    with open(device.cert) as f, open(both, "w") as to:
+        to.write(f.read())
+        to.write(at.gw.middle.cert.public_bytes(serialization.Encoding.PEM).decode())
+    at.refused(device._replace(cert=both))
 
 
 @row("device-certificate-self-signed", says="lonely")
@@ -764,6 +810,13 @@ def connect_too_long(at):
     return device.name
 
 
+@row("left-before-connect", says="test of TLS")
+def only_a_handshake(at):
+    device = at.gw.enroll()
+    at.s_client("-tls1_2", device=device)
+    return device.name
+
+
 @row("connack-not-seen", others=("lost-in-session",), slow=True, board=True)
 def connack_not_seen(at):
     """A board whose sketch waits as long as PubSubClient does."""
@@ -910,6 +963,22 @@ def keepalive_timeout(at):
 
 @row("takeover-loop", others=("taken-over",))
 def takeover_loop(at):
+    device = at.gw.enroll()
+    first = Attempt(at.gw, "127.21" + at.address[len("127.20"):])
+    older = None
+    for board in (first, at, at, at):
+        c = board.mqtt(device)
+        c.connect()
+        if older is not None:
+            closed(older)
+        older = c
+    at.held.append(older)
+    return device.name
+
+
+@row("reconnect-loop", others=("taken-over",))
+def reconnect_loop(at):
+    """One board that restarts and restarts."""
     device = at.gw.enroll()
     for _ in range(6):
         c = at.mqtt(device)

@@ -56,7 +56,10 @@ def test_the_same_key_renews_and_another_needs_replace(offline, tmp_path):
     assert again["renewed"] and again["fingerprint"] == first["fingerprint"]
     assert again["serial"] != first["serial"]
     other = write(tmp_path / "b.csr", request("pump1")[1])
+    issued = os.path.join(offline.state, "pki", "issued")
+    before = sorted(os.listdir(issued))
     assert "--replace" in offline.ctl("enroll", "--csr", other, "--out", out, status=1).err
+    assert sorted(os.listdir(issued)) == before, "a certificate that was refused is left"
     new = offline.ctl("enroll", "--csr", other, "--out", out, "--replace", output="json")
     assert new["fingerprint"] != first["fingerprint"]
 

@@ -141,9 +141,13 @@ def test_a_device_that_comes_meanwhile(gateway, version):
             watch.message(payload="5", retain=True)
 
 
-def test_persistent_sessions_are_refused(gateway):
+@pytest.mark.parametrize("stored", (False, True))
+def test_persistent_sessions_are_refused(gateway, stored):
     gw = gateway(start_broker=False)
     device = gw.enroll()
+    if stored:
+        with gw.client(device, V311) as c:
+            c.publish("Home", "1", 1)
     for version in (V311, V5):
         c = gw.dial(device, version)
         kw = {"clean": False, "client_id": "x"}
@@ -195,6 +199,13 @@ def test_a_will_is_kept(gateway, lost):
             watch.subscribe(("home/#", 1))
             return [p.payload for p in watch.fence()]
         until(lambda: value() == [b"off" if lost else b"on"], "the value to be there")
+
+
+def test_a_will_that_is_not_kept_is_counted(gateway):
+    gw = gateway(conf={"maps": maps(store_messages=1)}, start_broker=False)
+    with gw.client(version=V311, will=wire.Will("Home", b"off", 1)) as c:
+        c.publish("Home", "on", 1)
+    until(lambda: gw.metrics()["store_refused"] == 1, "the loss to be counted")
 
 
 def test_a_will_is_not_the_last_word_on_a_device_that_is_back(gateway):
@@ -379,6 +390,22 @@ def test_the_newer_connection_stays(gateway):
             new.publish("Home", "x", 1)
 
 
+def test_the_older_connection_goes_at_once(gateway):
+    """Nobody waits for the broker to close it, and no will of it comes behind the newer one."""
+    gw = gateway(start_broker=False)
+    device = gw.enroll()
+    old = gw.client(device, V5, will=wire.Will("Home", b"off", 1))
+    for _ in range(6):  # on the same worker and on another
+        new = gw.client(device, V5, will=wire.Will("Home", b"off", 1))
+        old.expect_closed(0x8e)
+        old = new
+    await_state(gw, device, "held")
+    metrics = gw.metrics()
+    assert metrics["sessions_taken_over"] == metrics["outage_ended"] == 6
+    assert metrics["sessions_held"] == metrics["sessions"] == 1
+    assert metrics["publish_stored"] == 0
+
+
 class Keeping(FakeBroker):
     """Acknowledges the first message of the gateway's own client when told, the second never."""
 
@@ -411,6 +438,43 @@ class Keeping(FakeBroker):
         for s in self.sockets:
             with contextlib.suppress(OSError):  # one that only asked whether we are here
                 s.shutdown(socket.SHUT_RDWR)
+
+
+def stored_and_gone(gw, device):
+    """What a device published while there was no broker is on its way to one."""
+    with gw.client(device, V5) as c:
+        c.publish("Home", "1", 1)
+    until(lambda: "held" not in state_of(gw, device), "the device to be gone")
+    broker = Keeping(gw.broker.socket)
+    until(lambda: broker.stored, "the message to be sent")
+    return broker
+
+
+def test_coming_while_the_store_is_emptied(gateway):
+    """A device that comes meanwhile gets what the broker grants, not what an outage leaves."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "5min", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    broker = stored_and_gone(gw, device)
+    with gw.dial(device, V5) as c:
+        c.send(wire.connect(V5))
+        await_state(gw, device, "dial")
+        broker.go_on.set()
+        assert "maximum_qos" not in c.expect(wire.CONNACK, code=0).props
+        await_state(gw, device, "live")
+
+
+def test_coming_while_the_store_is_not_emptied(gateway):
+    """It does not wait for ever: it is let in as during an outage, one that may not is refused."""
+    gw = gateway(conf={"upstream": {"connect_timeout": "100ms", "response_timeout": "5min"}},
+                 start_broker=False)
+    device = gw.enroll()
+    stored_and_gone(gw, device)
+    with gw.client(device, V5) as c:
+        assert c.connack.props["maximum_qos"] == 1
+        c.publish("Home", "2", 1)
+    with gw.client(device, V5, code=0x88, props={"session_expiry": 60}) as c:
+        c.expect_closed()
 
 
 def test_lost_again_while_the_last_of_the_store_goes(gateway):
@@ -468,6 +532,21 @@ def test_gateway_stops_while_devices_are_held(gateway):
     with gw.broker.client("home/#") as watch:
         gw.start()
         watch.message(payload="1")
+        watch.message(payload="off")
+
+
+def test_told_to_stop_again_and_again(gateway):
+    """One signal is enough; more do not make it end before it is through."""
+    gw = gateway(start_broker=False)
+    with gw.client(version=V5, will=wire.Will("Home", b"off", 1)) as c:
+        gw.process.send(signal.SIGTERM)
+        c.expect(wire.DISCONNECT, code=0x8b)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            gw.process.send(signum)
+        gw.stop()
+    gw.broker.start()
+    with gw.broker.client("home/#") as watch:
+        gw.start()
         watch.message(payload="off")
 
 

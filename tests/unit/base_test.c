@@ -98,6 +98,27 @@ buf_is_a_queue(void **state)
 	assert_null(b.memory);
 }
 
+/* What is kept for long takes no more than it is, and is a queue still. */
+static void
+buf_fits(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_fit(&b);
+	assert_null(b.memory);
+	assert_int_equal(buf_append(&b, span_str("xkept")), 0);
+	buf_consume(&b, 1);
+	buf_fit(&b);
+	assert_int_equal(b.size, 4);
+	assert_true(span_eq(buf_span(&b), span_str("kept")));
+	assert_int_equal(buf_append(&b, span_str(", and more")), 0);
+	assert_true(span_eq(buf_span(&b), span_str("kept, and more")));
+	buf_consume(&b, buf_len(&b));
+	buf_fit(&b);
+	assert_null(b.memory);
+}
+
 /* Read all of a chain where it lies; every piece but the last two is whole. */
 static void
 assert_chain_holds(const struct chain *c, uint8_t next)
@@ -255,6 +276,12 @@ log_lines_cannot_be_forged(void **state)
 	assert_string_equal(line, "info session: hello device=\"a b\\x0a\\x22x\\x22 "
 	                          "level=error\" raw=\"\\xff\\x00\" n=-5");
 	assert_int_equal(log_format(line, 8, LOG_LEVEL_INFO, LOG_SESSION, "hello", fields), 7);
+	/* A control of two bytes; its neighbours are letters. */
+	fields[0] = log_str("device", "\xc2\x9b" "2J");
+	fields[1] = log_str("raw", "\xc2\xa0\xc3\x9f");
+	log_format(line, sizeof line, LOG_LEVEL_INFO, LOG_SESSION, "hello", fields);
+	assert_string_equal(line, "info session: hello device=\"\\xc2\\x9b2J\" raw=\xc2\xa0\xc3\x9f "
+	                          "n=-5");
 }
 
 static void
@@ -279,6 +306,7 @@ main(void)
 		cmocka_unit_test(varint_has_one_form),
 		cmocka_unit_test(writer_stops_at_its_end),
 		cmocka_unit_test(buf_is_a_queue),
+		cmocka_unit_test(buf_fits),
 		cmocka_unit_test(chain_is_a_queue),
 		cmocka_unit_test(chain_appends_without_moving),
 		cmocka_unit_test(batch_joins_neighbours),

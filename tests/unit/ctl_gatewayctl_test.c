@@ -3,13 +3,16 @@
 #include "unit/cmocka_all.h"
 #include "unit/folder_help.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "gatewayctl/cli.h"
 #include "gatewayctl/names.h"
+#include "gatewayctl/owner.h"
 #include "gatewayctl/print.h"
 #include "gatewayctl/run.h"
 #include "gatewayctl/text.h"
@@ -479,6 +482,35 @@ a_device_is_enrolled_shown_and_revoked(void **state)
 	assert_int_equal(folder_remove(place.folder), 0);
 }
 
+/* Root's `init` must not open a file to others that the daemon's user points it at. */
+static void
+no_link_is_followed_to_set_a_mode(void **state)
+{
+	char folder[] = "/tmp/ctl-test-XXXXXX", file[64], link[64], pipe[64];
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof file, "%s/file", folder);
+	snprintf(link, sizeof link, "%s/link", folder);
+	snprintf(pipe, sizeof pipe, "%s/pipe", folder);
+	fclose(fopen(file, "w"));
+	assert_int_equal(symlink(file, link), 0);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(chmod(file, 0600), 0);
+	assert_int_equal(owner_set(link, getuid(), getgid(), 0644), -ELOOP);
+	assert_int_equal(owner_set(pipe, getuid(), getgid(), 0644), -ELOOP);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(owner_set(file, getuid(), getgid(), 0644), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(owner_set(folder, getuid(), getgid(), 0750), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(owner_set(file, getuid(), getgid(), 0644), -ENOENT);
+	assert_int_equal(folder_remove(folder), 0);
+}
+
 /* ---- what is wrong ------------------------------------------------------ */
 
 static void
@@ -640,6 +672,7 @@ main(void)
 		cmocka_unit_test(options_may_be_repeated),
 		cmocka_unit_test(labels_are_checked),
 		cmocka_unit_test(a_device_is_enrolled_shown_and_revoked),
+		cmocka_unit_test(no_link_is_followed_to_set_a_mode),
 		cmocka_unit_test(the_last_column_is_broken_to_the_width),
 		cmocka_unit_test(a_word_is_an_address_or_a_name),
 		cmocka_unit_test(manual_and_completion_name_everything),

@@ -41,6 +41,38 @@ test_clients(void **state)
 	}
 }
 
+/* What a gateway by our profile can talk to. */
+static void
+test_fit(void **state)
+{
+	static const bool fits[COUNT(hellos)] = {
+		true, true, false, true, false, true, true, true, true, true
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(hellos); i++) {
+		struct hello hello = hello_of(hellos[i].bytes, hellos[i].len);
+
+		assert_int_equal(hello_fits_p256(&hello), fits[i]);
+	}
+}
+
+/* One suite after the other, as scanners do: no WiFi module has fewer than its five. */
+static void
+test_scan_is_no_module(void **state)
+{
+	struct hello hello = READ(rsa_only);
+
+	(void)state;
+	assert_int_equal(hello.suites.count, 6);
+	hello.suites.item[2] = hello.suites.item[1];
+	assert_int_equal(hello_client(&hello), HELLO_UNKNOWN);
+	hello = READ(rsa_only);
+	hello.suites.item[1] = 0x00ff;
+	hello.suites.count = 2;
+	assert_int_equal(hello_client(&hello), HELLO_UNKNOWN);
+}
+
 static void
 test_arduino_fields(void **state)
 {
@@ -261,6 +293,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_fit),
+		cmocka_unit_test(test_scan_is_no_module),
 		cmocka_unit_test(test_arduino_fields),
 		cmocka_unit_test(test_other_fields),
 		cmocka_unit_test(test_cut_everywhere),

@@ -268,16 +268,24 @@ static void
 test_takeovers(void **state)
 {
 	struct history *h = make();
+	unsigned from;
 
 	(void)state;
-	assert_int_equal(history_takeover(h, "d", at(0)), 1);
-	assert_int_equal(history_takeover(h, "d", at(10000)), 2);
-	assert_int_equal(history_takeover(h, "d", at(20000)), 3);
-	assert_int_equal(history_takeover(h, "e", at(20000)), 1);
-	assert_int_equal(history_takeover(h, "d", at(65000)), 3);
-	assert_int_equal(history_takeover(h, "d", at(200000)), 1);
+	assert_int_equal(history_takeover(h, "d", "a", at(0), &from), 1);
+	assert_int_equal(history_takeover(h, "d", "a", at(10000), &from), 2);
+	assert_int_equal(from, 1);
+	assert_int_equal(history_takeover(h, "d", "b", at(20000), &from), 3);
+	assert_int_equal(from, 2);
+	assert_int_equal(history_takeover(h, "e", "b", at(20000), &from), 1);
+	assert_int_equal(from, 1);
+	assert_int_equal(history_takeover(h, "d", "b", at(65000), &from), 3);
+	assert_int_equal(from, 2); /* the first of "a" is too long ago */
+	assert_int_equal(history_takeover(h, "d", "b", at(75000), &from), 3);
+	assert_int_equal(from, 1); /* and now the other */
+	assert_int_equal(history_takeover(h, "d", "a", at(200000), &from), 1);
 	for (unsigned i = 0; i < 100; i++) {
-		assert_true(history_takeover(h, "d", at(200000 + i)) <= 8);
+		assert_true(history_takeover(h, "d", i % 3 == 0 ? "a" : "b", at(200000 + i), &from) <= 8);
+		assert_true(from <= 2);
 	}
 	history_free(h);
 }

@@ -89,6 +89,22 @@ repeats_collapse(void **state)
 	assert_int_equal(list(&any, &e), 1); /* mill came later */
 }
 
+/* The register quotes a name that a stranger gave itself. */
+static void
+words_of_the_register_are_clean(void **state)
+{
+	struct diagnose_evidence e = { .address = "192.0.2.7", .end = END_CLOSED,
+		.admit = ADMIT_UNKNOWN, .certificate = { .present = true, .identity = "?" },
+		.admit_why = "the certificate of \x1b[2J\xc2\x9b" "1m\xc3 is self-signed" };
+	struct episode_news news;
+
+	(void)state;
+	episodes_note(all, "", &e, &news);
+	assert_int_equal(news.verdict.cause, CAUSE_NOT_REGISTERED);
+	assert_string_equal(news.verdict.sentence, "Device \"?\" is refused: the certificate of "
+	                                           "?[2J??1m? is self-signed.");
+}
+
 static void
 success_ends_them(void **state)
 {
@@ -157,14 +173,17 @@ static void
 randoms_and_takeovers(void **state)
 {
 	uint8_t random[HELLO_RANDOM] = { 0, 0, 0, 0, 7 };
+	unsigned addresses;
 
 	(void)state;
 	assert_false(episodes_random(all, "192.0.2.1", random));
 	assert_false(episodes_random(all, "192.0.2.2", random));
 	assert_true(episodes_random(all, "192.0.2.1", random));
-	assert_int_equal(episodes_takeover(all, "pump"), 1);
-	assert_int_equal(episodes_takeover(all, "pump"), 2);
-	assert_int_equal(episodes_takeover(all, "mill"), 1);
+	assert_int_equal(episodes_takeover(all, "pump", "192.0.2.1", &addresses), 1);
+	assert_int_equal(episodes_takeover(all, "pump", "192.0.2.2", &addresses), 2);
+	assert_int_equal(addresses, 2);
+	assert_int_equal(episodes_takeover(all, "mill", "192.0.2.1", &addresses), 1);
+	assert_int_equal(addresses, 1);
 }
 
 int
@@ -172,6 +191,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(repeats_collapse, make, unmake),
+		cmocka_unit_test_setup_teardown(words_of_the_register_are_clean, make, unmake),
 		cmocka_unit_test_setup_teardown(success_ends_them, make, unmake),
 		cmocka_unit_test_setup_teardown(strangers_wash_nobody_out, make, unmake),
 		cmocka_unit_test_setup_teardown(scans_are_counted_only, make, unmake),

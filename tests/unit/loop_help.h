@@ -24,7 +24,8 @@
 /* The lines that were logged, counted by their message. */
 struct help_log {
 	const char *message;
-	unsigned count;
+	const char *wanted; /* part of the last field's text, or NULL */
+	unsigned count, found;
 	char field[64]; /* the last field's text */
 };
 
@@ -43,6 +44,7 @@ help_log_sink(void *owner, enum log_level level, enum log_area area, const char 
 	for (; fields->key != NULL; fields++) {
 		snprintf(log->field, sizeof log->field, "%.*s", SPAN_ARG(fields->text));
 	}
+	log->found += log->wanted != NULL && strstr(log->field, log->wanted) != NULL;
 }
 
 static inline struct loop *

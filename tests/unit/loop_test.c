@@ -350,7 +350,9 @@ polled_ready(void *owner, bool readable, bool writable)
 
 	p->reads += readable;
 	p->writes += writable;
-	if (p->reads == 2 && readable) {
+	if (p->reads == 1 && readable) {
+		loop_poll_want(&p->poll, true, false); /* as it is */
+	} else if (p->reads == 2 && readable) {
 		assert_int_equal(read(p->fd[0], &byte, 1), 1);
 		loop_poll_want(&p->poll, false, true);
 	} else if (writable) {

@@ -56,7 +56,7 @@ static int
 tear_down(void **state)
 {
 	static const char *const files[] = { "ca.key",      "ca.crt",  "gateway.key",
-					     "gateway.crt", "dev.key", "file" };
+					     "gateway.crt", "dev.key", "file", "other" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -747,6 +747,30 @@ written_file_has_mode_and_content(void **state)
 }
 
 static void
+written_file_takes_no_owner_from_a_link(void **state)
+{
+	const char *file = in_folder("file"), *other = in_folder("other");
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0) {
+		skip(); /* nobody else can give a file away */
+	}
+	assert_int_equal(pki_write_file(other, 0600, span_str("x"), why), 0);
+	assert_int_equal(chown(other, 4242, 4242), 0);
+	assert_int_equal(symlink("other", file), 0);
+	assert_int_equal(pki_write_file(file, 0640, span_str("y"), why), 0);
+	assert_int_equal(lstat(file, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(st.st_uid, 0);
+	assert_int_not_equal(st.st_gid, 4242);
+	/* A file does keep its owner. */
+	assert_int_equal(pki_write_file(other, 0600, span_str("z"), why), 0);
+	assert_int_equal(lstat(other, &st), 0);
+	assert_int_equal(st.st_uid, 4242);
+}
+
+static void
 short_signatures_are_recognised(void **state)
 {
 	static const struct {
@@ -801,6 +825,7 @@ main(void)
 		WITH_CA(names_are_checked),
 		WITH_CA(key_with_a_pass_phrase_gets_a_sentence),
 		WITH_CA(written_file_has_mode_and_content),
+		WITH_CA(written_file_takes_no_owner_from_a_link),
 		cmocka_unit_test(short_signatures_are_recognised),
 	};
 

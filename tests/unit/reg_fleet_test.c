@@ -329,14 +329,41 @@ strangers_are_noted(void **state)
 	assert_true(reg_generation(f->reg) == before);
 	seen = look(f->reg);
 	assert_int_equal(seen.count, 2);
-	assert_string_equal(seen.first.name, "a2");
-	assert_string_equal(seen.first.subject, "CN=a2");
+	/* What a key says of itself changes nothing of what a CA says. */
+	assert_string_equal(seen.first.name, "a");
+	assert_string_equal(seen.first.subject, "CN=a");
 	assert_string_equal(seen.first.address, "192.0.2.1");
-	assert_false(seen.first.self_signed); /* what it was at first */
+	assert_false(seen.first.self_signed);
 	assert_int_equal(seen.first.first_at, 100);
 	assert_int_equal(seen.first.last_at, 300);
 	assert_int_equal(seen.first.count, 6);
 	assert_int_equal(seen.first.not_after, 9);
+}
+
+static void
+a_ca_says_more_than_the_key_itself(void **state)
+{
+	struct reg_fixture *f = *state;
+	struct reg_stranger own = stranger(1, "boiler", true, 100),
+	                    issued = stranger(1, "pump", false, 200);
+	struct reg_device device;
+	struct seen seen;
+
+	assert_int_equal(reg_note_strangers(f->reg, &own, 1), 0);
+	assert_int_equal(reg_note_strangers(f->reg, &issued, 1), 0);
+	own.last_at = 300;
+	assert_int_equal(reg_note_strangers(f->reg, &own, 1), 0);
+	seen = look(f->reg);
+	assert_int_equal(seen.count, 1);
+	assert_false(seen.first.self_signed);
+	assert_string_equal(seen.first.name, "pump");
+	assert_int_equal(seen.first.last_at, 300);
+	/* A device that came by its certificate can be locked out by its name. */
+	assert_int_equal(reg_revoke(f->reg, span_str("boiler"), "unspecified"), ERR_NOT_FOUND);
+	assert_int_equal(reg_revoke(f->reg, span_str("pump"), "unspecified"), 0);
+	assert_int_equal(reg_find_fingerprint(f->reg, own.fingerprint, &device), 0);
+	assert_string_equal(device.name, "pump");
+	assert_int_equal(device.state, REG_REVOKED);
 }
 
 static void
@@ -583,6 +610,7 @@ main(void)
 		WITH_FIXTURE(new_revocations_are_found_by_generation),
 		WITH_FIXTURE(expiring_are_listed_first_to_end_first),
 		WITH_FIXTURE(strangers_are_noted),
+		WITH_FIXTURE(a_ca_says_more_than_the_key_itself),
 		WITH_FIXTURE(strangers_are_bounded_per_kind),
 		WITH_FIXTURE(approval_makes_a_device),
 		WITH_FIXTURE(approval_takes_nothing_from_others),

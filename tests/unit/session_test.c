@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "unit/cmocka_all.h"
+#include "unit/loop_help.h"
 
 #include "session/budget.h"
 #include "session/newest.h"
@@ -111,7 +111,7 @@ budget_agrees_with_a_plain_table(void **state)
 static void
 newest_tells_a_takeover(void **state)
 {
-	struct newest_entry first, second, other;
+	struct newest_entry first = { .loop = NULL }, second = first, other = first;
 	struct newest *n;
 
 	(void)state;
@@ -132,6 +132,68 @@ newest_tells_a_takeover(void **state)
 	newest_leave(n, &first);
 	newest_leave(n, &first);
 	newest_leave(n, &other);
+	newest_free(n);
+}
+
+struct listener_of_news {
+	struct newest_entry entry;
+	struct newest *newest;
+	unsigned heard;
+};
+
+static void
+hear(struct loop_message *message)
+{
+	struct newest_entry *entry = list_entry(message, struct newest_entry, message);
+	struct listener_of_news *l = list_entry(entry, struct listener_of_news, entry);
+
+	newest_heard(l->newest, entry);
+	l->heard++;
+}
+
+static struct loop *loop_of_news;
+
+static void
+end_of_news(struct loop_message *message)
+{
+	(void)message;
+	loop_stop(loop_of_news);
+}
+
+/* Once for all that are newer by the time it hears; never again when it is hushed. */
+static void
+newest_tells_the_older_ones(void **state)
+{
+	struct listener_of_news l[5] = { 0 };
+	struct loop_message end = { .run = end_of_news };
+	const char *const id[] = { "board", "boar", "board", "board", "board" };
+	const unsigned heard[] = { 1, 0, 0, 1, 0 };
+	struct newest *n;
+
+	(void)state;
+	loop_of_news = help_loop();
+	assert_int_equal(newest_new(&n), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		list_init(&l[i].entry.node);
+		l[i].newest = n;
+		l[i].entry.loop = loop_of_news;
+		l[i].entry.message.run = hear;
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		newest_enter(n, &l[i].entry, span_str(id[i]));
+		if (i == 2) {
+			assert_false(newest_hush(n, &l[i].entry));
+		}
+	}
+	assert_true(newest_hush(n, &l[0].entry));
+	assert_false(newest_hush(n, &l[1].entry));
+	loop_post(loop_of_news, &end);
+	help_run(loop_of_news);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(l[i].heard, heard[i]);
+		assert_false(newest_hush(n, &l[i].entry));
+		newest_leave(n, &l[i].entry);
+	}
 	newest_free(n);
 }
 
@@ -223,6 +285,7 @@ main(void)
 		cmocka_unit_test(budget_counts_addresses),
 		cmocka_unit_test(budget_agrees_with_a_plain_table),
 		cmocka_unit_test(newest_tells_a_takeover),
+		cmocka_unit_test(newest_tells_the_older_ones),
 		cmocka_unit_test(sightings_reach_the_register),
 		cmocka_unit_test(the_store_keeps_per_device),
 	};

@@ -299,6 +299,69 @@ lists_concern_their_issuer_only(void **state)
 	free_identity(&alone);
 }
 
+/* As a device does that has setEccCertParent(). */
+static bool
+chain_meets(const struct tls_settings *settings, const struct identity *device, X509 *parent,
+            struct tls_failure *why)
+{
+	struct server s;
+	struct client c;
+	bool in;
+
+	server_start(&s, settings, NULL);
+	client_start(&c, device, TLS1_2_VERSION);
+	assert_int_equal(SSL_CTX_add1_chain_cert(c.context, parent), 1);
+	in = meet(&c, &s, NULL);
+	*why = *tls_failure(s.tls);
+	client_stop(&c);
+	server_stop(&s);
+	return in;
+}
+
+static void
+revoked_authority_takes_its_devices_along(void **state)
+{
+	struct identity middle = make_identity(
+	        &(struct recipe){ .name = "middle", .issuer = &world.ca, .ca = true });
+	struct identity below = make_identity(
+	        &(struct recipe){ .name = "below", .issuer = &middle });
+	struct identity twin = make_identity(&(struct recipe){ .name = "test CA", .ca = true });
+	struct tls_settings settings = world_settings();
+	struct tls_failure why;
+	char crl[128], ca[128];
+
+	(void)state;
+	snprintf(crl, sizeof crl, "%s", world_file("crl.pem"));
+	snprintf(ca, sizeof ca, "%s", world_file("other.crt"));
+	settings.crl = crl;
+	write_crl(&world.ca, below.cert, DAY); /* another authority's number */
+	assert_true(chain_meets(&settings, &below, middle.cert, &why));
+	write_crl(&world.ca, middle.cert, DAY);
+	assert_false(chain_meets(&settings, &below, middle.cert, &why));
+	assert_int_equal(why.verify_error, X509_V_ERR_CERT_REVOKED);
+	assert_int_equal(why.verify_depth, 1);
+	assert_int_equal(why.alert_sent, 44);
+	assert_non_null(strstr(why.text, "issuer that is on the revocation list"));
+	assert_true(meets(&settings, &world.device, &why));
+
+	/* The same when the file of CAs has both, and the device sends one. */
+	write_cert(ca, world.ca.cert, false);
+	write_cert(ca, middle.cert, true);
+	settings.ca = ca;
+	assert_false(meets(&settings, &below, &why));
+	assert_int_equal(why.verify_error, X509_V_ERR_CERT_REVOKED);
+	/* An authority that we trust without its own. */
+	write_cert(ca, middle.cert, false);
+	assert_false(meets(&settings, &below, &why));
+	/* A list of another CA with the name of ours counts for nothing. */
+	write_cert(ca, world.ca.cert, true);
+	write_crl(&twin, middle.cert, DAY);
+	assert_true(meets(&settings, &below, &why));
+	free_identity(&middle);
+	free_identity(&below);
+	free_identity(&twin);
+}
+
 /* ---- what waits for the register's answer ------------------------------------------------- */
 
 static void
@@ -891,6 +954,7 @@ main(void)
 		cmocka_unit_test(revocation_list_is_obeyed),
 		cmocka_unit_test(stale_list_is_a_matter_of_policy),
 		cmocka_unit_test(lists_concern_their_issuer_only),
+		cmocka_unit_test(revoked_authority_takes_its_devices_along),
 		cmocka_unit_test(grace_lets_the_expired_in),
 		cmocka_unit_test(self_signed_comes_in_by_its_key_alone),
 		cmocka_unit_test(open_connections_meet_the_new_files),

@@ -782,7 +782,7 @@ a_name_that_another_has_is_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct help_log log = { .message = "the gateway's own session with the broker is "
-			                           "away" };
+			                           "away", .wanted = "is another gateway running" };
 		struct scene *s = new_scene();
 
 		s->settings.status_topic = "status";
@@ -791,9 +791,72 @@ a_name_that_another_has_is_told(void **state)
 		scene_run(s, four_connections);
 		log_setup(LOG_LEVEL_ERROR, NULL, NULL);
 		assert_in_range(s->info.brief, 3, 100);
-		assert_non_null(strstr(log.field, "is another gateway running"));
+		assert_in_range(log.found, 1, 100);
 		free(s);
 	}
+}
+
+static bool
+thirty_connections(struct scene *s)
+{
+	return s->fake.connections >= 30;
+}
+
+/* It comes and goes: once, not once per coming and going. */
+static void
+a_flapping_broker_is_told_once(void **state)
+{
+	static const struct {
+		const char *message;
+		unsigned most; /* what ended it, in some words, with two remedies */
+	} lines[] = { { "the gateway's own session with the broker is up", 5 },
+		{ "the gateway's own session with the broker is away", 10 } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct help_log log = { .message = lines[i].message };
+		struct scene *s = new_scene();
+
+		s->settings.status_topic = "status";
+		s->fake.answer = closed_at_once;
+		log_setup(LOG_LEVEL_INFO, help_log_sink, &log);
+		scene_run(s, thirty_connections);
+		log_setup(LOG_LEVEL_ERROR, NULL, NULL);
+		assert_in_range(log.count, 1, lines[i].most);
+		free(s);
+	}
+}
+
+/* Somebody else has found the broker: the backoff, of ten minutes, is over. */
+static bool
+found_by_another(struct scene *s)
+{
+	struct uplink_info info;
+
+	uplink_info(s->uplink, &info);
+	if (s->stage == 0 && info.last_error[0] != '\0') {
+		s->stage = 1;
+		broker_alive(s->broker);
+	}
+	return info.connected;
+}
+
+static void
+a_broker_that_is_back_is_not_left_waiting(void **state)
+{
+	static const uint8_t refusal[] = { 0x20, 3, 0, MQTT_SERVER_UNAVAILABLE, 0 };
+	struct scene *s = new_scene();
+
+	(void)state;
+	s->settings.retry_min = s->settings.retry_max = 600000;
+	s->fake.garbage = refusal;
+	s->fake.garbage_len = sizeof refusal;
+	s->fake.garbage_first = true;
+	put_text(s, "a1");
+	scene_run(s, found_by_another);
+	assert_int_equal(s->info.connects, 1);
+	assert_int_equal(s->fake.connections, 2);
+	free(s);
 }
 
 /* ---- a broker that breaks the rules -------------------------------------------- */
@@ -1165,6 +1228,8 @@ main(void)
 		cmocka_unit_test(poison_without_a_reason_is_refused),
 		cmocka_unit_test(a_broker_that_crashes_loses_nothing),
 		cmocka_unit_test(a_name_that_another_has_is_told),
+		cmocka_unit_test(a_flapping_broker_is_told_once),
+		cmocka_unit_test(a_broker_that_is_back_is_not_left_waiting),
 		cmocka_unit_test(garbage_ends_the_connection_only),
 		cmocka_unit_test(a_packet_may_come_in_pieces),
 		cmocka_unit_test(a_long_message_passes),

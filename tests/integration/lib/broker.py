@@ -99,6 +99,8 @@ class Broker:
         """A raw client at the broker itself, for looking in; connected and subscribed, QoS 2."""
         if "client_id" not in kw and version < 5:
             kw["client_id"] = "watch-%d" % next(client.COUNTER)
+        # Who looks in may wait long for something else, and must not be closed for his silence.
+        kw.setdefault("keepalive", 600)
         c = client.Client(client.unix_socket(self.socket), version)
         c.connect(**kw)
         for i, topic in enumerate(subscriptions):
