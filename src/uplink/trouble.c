@@ -11,7 +11,8 @@ static bool
 is_said(const struct uplink *u, const char *text, const char *remedy)
 {
 	for (unsigned i = 0; i < u->troubles; i++) {
-		if (strcmp(u->said[i].text, text) == 0 && strcmp(u->said[i].remedy, remedy) == 0) {
+		if (strcmp(u->said[i].text, text) == 0 &&
+		    strcmp(u->said[i].remedy, remedy) == 0) {
 			return true;
 		}
 	}
@@ -40,7 +41,7 @@ tell(struct uplink *u, const char *text, const char *remedy)
 }
 
 void
-trouble_up(struct uplink *u)
+trouble_tell_up(struct uplink *u)
 {
 	u->up_said = true;
 	log_notice(LOG_UPSTREAM, "the gateway's own session with the broker is up",

@@ -7,7 +7,6 @@
 #include "uplink/uplink_int.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 
 #define FAREWELL_MS 2000
 #define STEADY_MS 10000 /* a connection that lasted so long was no failure */
@@ -117,7 +116,7 @@ steady(struct uplink *u)
 	u->info.brief = 0;
 	u->troubles = 0;
 	if (!u->up_said) {
-		trouble_up(u);
+		trouble_tell_up(u);
 	}
 }
 
@@ -142,7 +141,7 @@ uplink_connected(struct uplink *u)
 	broker_alive(u->broker);
 	uplink_note(u);
 	if (u->info.brief == 0) {
-		trouble_up(u); /* else when it has lasted */
+		trouble_tell_up(u); /* else when it has lasted */
 	}
 	u->status = (struct status){ .due = true, .online = true };
 	u->sys_asked = false;

@@ -289,10 +289,10 @@ bool settings_same_session(const struct uplink_settings *a, const struct uplink_
 /* trouble.c */
 /* text is static, or lives as long as the process. */
 void trouble_note(struct uplink *uplink, const char *text);
+/* The session is there, or has lasted. */
+void trouble_tell_up(struct uplink *uplink);
 /* Of a connection that has ended. */
 void trouble_end(struct uplink *uplink, const struct session_link *link);
-/* There is a session. */
-void trouble_up(struct uplink *uplink);
 
 /* sent.c */
 unsigned sent_room(const struct uplink *uplink);

@@ -343,7 +343,7 @@ strangers_are_noted(void **state)
 static void
 a_ca_says_more_than_the_key_itself(void **state)
 {
-	struct fixture *f = *state;
+	struct reg_fixture *f = *state;
 	struct reg_stranger own = stranger(1, "boiler", true, 100),
 	                    issued = stranger(1, "pump", false, 200);
 	struct reg_device device;
