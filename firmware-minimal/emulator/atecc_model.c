@@ -151,7 +151,7 @@ static void
 fall_asleep(struct atecc_model *m, enum atecc_power power, uint64_t when)
 {
 	m->power = power;
-	m->slept_ns = when;
+	m->slept_ns = power == ATECC_ASLEEP ? when : 0; /* from idle it wakes at once */
 	m->out_size = m->out_at = 0;
 	m->busy_ns = 0;
 	m->partial = false;

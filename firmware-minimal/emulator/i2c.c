@@ -134,10 +134,10 @@ i2c_write_ctrlb(struct soc *soc, unsigned n, uint32_t value)
 		world_violation(soc->world, "SERCOM2.CTRLB is enable-protected, but was changed while enabled");
 	}
 	s->ctrlb = value & ~UINT32_C(0x30000);
-	sercom_sync(soc, n, 4);
 	if (cmd == CMD_NONE) {
-		return;
+		return; /* ACKACT is not synchronised */
 	}
+	sercom_sync(soc, n, 4);
 	if (s->bus == I2C_BUSY && (s->status & ST_ARBLOST) != 0) {
 		return;
 	}

@@ -258,7 +258,9 @@ write_ctrlb(struct soc *soc, unsigned n, uint32_t value)
 		                names[n]);
 	}
 	s->ctrlb = value;
-	sercom_sync(soc, n, 4);
+	if ((s->ctrla & CTRLA_ENABLE) != 0) {
+		sercom_sync(soc, n, 4); /* there is nothing to wait for before it runs */
+	}
 }
 
 static void
@@ -363,7 +365,9 @@ sercom_next(const struct soc *soc)
 			next = soc->sercom[n].shift_until;
 		}
 	}
-	if (soc->sercom[2].doing != I2C_NONE && soc->sercom[2].inten != 0 &&
+	/* Nobody asks for the end of a STOP, but the chip on the bus starts its work then. */
+	if ((soc->sercom[2].doing == I2C_STOP ||
+	     (soc->sercom[2].doing != I2C_NONE && soc->sercom[2].inten != 0)) &&
 	    soc->sercom[2].due < next) {
 		next = soc->sercom[2].due;
 	}

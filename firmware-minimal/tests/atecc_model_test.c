@@ -153,6 +153,14 @@ wakes_only_by_a_pulse(void **state)
 	atecc_model_stop(chip);
 	fake_time_pass_ns(3 * MS / 2);
 	assert_int_equal(take(answer, 4), 4);
+	/* At once from idle, not so soon from sleep. */
+	for (uint8_t word = 2; word > 0; word--) {
+		assert_true(give(&word, 1));
+		fake_time_pass_ns(MS / 10);
+		atecc_model_sda_low(chip, 80000);
+		fake_time_pass_ns(3 * MS / 2);
+		assert_int_equal(take(answer, 4), word == 2 ? 4 : 0);
+	}
 }
 
 static void
