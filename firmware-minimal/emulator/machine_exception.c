@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exceptions: priority, the frame on the stack, entry and return. */
+/* Exceptions: priority, the frame on the stack, entry and return; HardFaults. */
 #include <stdarg.h>
 
 #include "emulator/machine_int.h"
