@@ -530,7 +530,7 @@ lost_answers_wear_too(void **state)
 	assert_int_equal(run(GENERATE), ATECC_OK);
 	assert_int_equal(atecc_keys_made(), before + 1);
 	assert_int_equal(run(PUBLIC), ATECC_OK);
-	add_fault("atecc.tail=40");
+	bench_add_fault("atecc.tail=40");
 	assert_int_equal(run(GENERATE), ATECC_CRC);
 	assert_int_equal(atecc_keys_made(), before + 5);
 }

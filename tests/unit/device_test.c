@@ -336,8 +336,8 @@ issued_counts_for_more(void **state)
 		strcpy(visit.name, i != 1 ? "own" : "issued");
 		assert_true(strangers_note(s, &from, &visit));
 	}
-	assert_int_equal(strangers_write(s, f->reg), 0);
-	assert_int_equal(reg_stranger_each(f->reg, copy_stranger, &kept), 0);
+	assert_int_equal(strangers_write(s, f->store.reg), 0);
+	assert_int_equal(reg_stranger_each(f->store.reg, copy_stranger, &kept), 0);
 	assert_string_equal(kept.name, "issued");
 	assert_false(kept.self_signed);
 	assert_int_equal(kept.count, 3);
