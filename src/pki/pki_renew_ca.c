@@ -59,9 +59,12 @@ check_later(const X509 *x509, const char *file, int64_t end, char *why)
 	}
 	now_ends = cert->not_after;
 	pki_cert_free(cert);
-	return end > now_ends ? 0
-			      : pki_fail(why, ERR_EXISTS, "%s is valid until %s, which is no earlier.",
-					 file, clock_text(now_ends, text));
+	if (end <= now_ends) {
+		return pki_fail(why, ERR_EXISTS,
+				"%s is valid until %s already: nothing was changed.", file,
+				clock_text(now_ends, text));
+	}
+	return 0;
 }
 
 int

@@ -116,7 +116,7 @@ def test_renewed_ca_needs_nothing_new_at_the_devices(gateway, tmp_path):
             c.publish("Home", "x", 1)
     rows = gw.ctl("audit", "--since", "1h", output="json")["audit"]
     assert "ca-renew" in [row["action"] for row in rows]
-    assert "no earlier" in gw.ctl("ca", "renew", "--days", "9", status=1).err
+    assert "already" in gw.ctl("ca", "renew", "--days", "9", status=1).err
 
 
 # ---- fleet files -------------------------------------------------------------------

@@ -27,6 +27,17 @@ static FILE *null;
 
 /* ---- a healthy gateway ---------------------------------------------------------- */
 
+/*
+ * In place of the C library's: a host that runs the gateway has its user, and
+ * would judge the files of the tests otherwise.
+ */
+struct passwd *
+getpwnam(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
 static const char *
 in(const char *file)
 {
@@ -1042,10 +1053,10 @@ main(void)
 	int failed = cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
 
 	/* Not a skip, which ./check takes for a failure: nobody else can run it. */
-	if (geteuid() == 0 && getpwnam("gateway") == NULL && getpwuid(65534) != NULL) {
+	if (geteuid() == 0 && getpwuid(65534) != NULL) {
 		failed += cmocka_run_group_tests_name("doctor as root", as_root, NULL, NULL);
 	} else {
-		print_message("not run: files of others, which needs root and no user gateway\n");
+		print_message("not run: files of others, which needs root\n");
 	}
 	return failed;
 }
