@@ -38,14 +38,14 @@ def storm(chance):
                           1000 * chance.uniform(20, end)) for n in range(count)]
 
 
-@pytest.mark.timeout(max(900, HOURS * 900) * SCALE)
+@pytest.mark.timeout(max(2400, HOURS * 2400) * SCALE)
 def test_runs_and_runs(boards):
     chance = random.Random(SEED)
     words = storm(chance)
     print("seed %d, %.1f hours, faults %s" % (SEED, HOURS, " ".join(words)))
     one = boards("endless").provisioned("--interval", str(INTERVAL))
     one.start("--seed", str(SEED), faults=words, seconds=HOURS * 3600)
-    one.ended(seconds=max(600, HOURS * 600) * SCALE)
+    one.ended(seconds=max(1800, HOURS * 1800) * SCALE)
     print(one.text()[-2500:])
     lines = one.lines()
     figures = re.search(r"lowest SP 0x([0-9A-F]+); (\d+) resets, (\d+) by the watchdog", one.text())
