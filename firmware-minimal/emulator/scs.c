@@ -63,9 +63,14 @@ static uint32_t
 systick_value(struct soc *soc)
 {
 	struct scs *s = &soc->scs;
+	uint32_t left;
 
 	scs_advance(soc);
-	return systick_runs(s) ? (uint32_t)(s->zero_at - soc->cycles) & 0xFFFFFF : s->cvr;
+	if (!systick_runs(s)) {
+		return s->cvr;
+	}
+	left = (uint32_t)(s->zero_at - soc->cycles) & 0xFFFFFF;
+	return left == s->rvr + 1 ? 0 : left; /* a whole period: it is at zero just now */
 }
 
 static void

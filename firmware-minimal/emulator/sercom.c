@@ -80,8 +80,15 @@ sync_bits(const struct soc *soc, unsigned n)
 {
 	const struct sercom *s = &soc->sercom[n];
 
-	/* Without its generic clock it never leaves SYNCBUSY (2.7). */
-	return soc->world->now_ns < s->sync_until || sercom_hertz(soc, n) == 0 ? s->sync : 0;
+	/*
+	 * Without its generic clock it never leaves SYNCBUSY (2.7), but for a reset: Arduino's
+	 * core waits for the end of that before it gives the module its clock.
+	 */
+	if (soc->world->now_ns < s->sync_until ||
+	    (s->sync != CTRLA_SWRST && sercom_hertz(soc, n) == 0)) {
+		return s->sync;
+	}
+	return 0;
 }
 
 bool

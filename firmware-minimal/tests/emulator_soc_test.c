@@ -360,10 +360,14 @@ serial_modules_want_their_order(void **state)
 	w(rig, PM + 0x20, 32, 0x10000 | 0x80);
 	w(rig, SERCOM5, 32, 1);
 	assert_int_equal(r(rig, SERCOM5 + 0x1C, 32), 1);
-	rig_wait(rig, MS);
-	assert_int_equal(r(rig, SERCOM5 + 0x1C, 32), 1); /* no generic clock: for ever */
 	w(rig, SERCOM5, 32, 0x40312004);
 	rig_expect(rig, "was not waited for");
+	rig_wait(rig, 2 * US);
+	assert_int_equal(r(rig, SERCOM5 + 0x1C, 32), 0); /* a reset needs no generic clock */
+	w(rig, SERCOM5, 32, 0x40312006);
+	rig_expect(rig, "generic clock");
+	rig_wait(rig, MS);
+	assert_int_equal(r(rig, SERCOM5 + 0x1C, 32), 2); /* all else waits for it for ever */
 	to_48_mhz(rig);
 	clock_to(rig, 0, 0x4019);
 	w(rig, SERCOM5, 32, 1);
@@ -555,6 +559,7 @@ systick_counts_down(void **state)
 	assert_int_equal(r(rig, 0xE000E018, 32), 600);
 	assert_int_equal(soc_exception(rig->soc, SOC_PRIORITY_THREAD, false), 0);
 	rig_wait(rig, 600 * US);
+	assert_int_equal(r(rig, 0xE000E018, 32), 0); /* never more than it is loaded with */
 	assert_int_equal(soc_exception(rig->soc, SOC_PRIORITY_THREAD, false), 15);
 	assert_int_equal(soc_exception(rig->soc, SOC_PRIORITY_THREAD, true), 0);
 	assert_true(soc_wakes(rig->soc));
