@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,11 +38,21 @@ wait_for_all(int count)
 	return worst;
 }
 
+/* A board does not outlive the emulator, however that ends. */
+static void
+end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent) {
+		_exit(EXIT_SYSTEM);
+	}
+}
+
 int
 emulator_run_all(const struct options *options)
 {
 	struct sigaction action = { .sa_handler = pass_on };
 	sigset_t ending;
+	pid_t self = getpid();
 	int worst = EXIT_DONE;
 	int status;
 
@@ -56,6 +67,7 @@ emulator_run_all(const struct options *options)
 		pid_t pid = fork();
 
 		if (pid == 0) {
+			end_with(self);
 			exit(emulator_run(options, i + 1));
 		}
 		if (pid < 0) {

@@ -124,15 +124,41 @@ def test_disconnected_by_the_operator(boards, shared):
     assert "resumed" in one.find("TLS open")
 
 
+def trio(gw, folder, log):
+    """One emulator with three boards."""
+    return process.Process("trio", [
+        EMULATOR, "--image", IMAGE, "--instances", "3", "--dir", str(folder), "--name", "trio",
+        "--speed", "fast", "--wifi-ssid", SSID, "--wifi-pass", PASSPHRASE,
+        "--resolve", "%s=192.0.2.1:%d" % (HOST, gw.port)], folder / log)
+
+
+def is_running(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_boards_end_with_their_emulator(shared, tmp_path):
+    """Even when it is killed and can tell them nothing."""
+    child = trio(shared, tmp_path, "killed")
+    try:
+        until(lambda: child.text().count(WAITS) == 3, "all three to have a request", STEP)
+        with open("/proc/%d/task/%d/children" % (child.pid, child.pid)) as f:
+            boards = [int(pid) for pid in f.read().split()]
+        assert len(boards) == 3 and all(is_running(pid) for pid in boards)
+    finally:
+        child.kill()
+    until(lambda: not any(is_running(pid) for pid in boards), "the boards to end", STEP)
+
+
 def test_several_at_once(shared, tmp_path):
     """One emulator, three boards: three keys, three identities."""
-    argv = [EMULATOR, "--image", IMAGE, "--instances", "3", "--dir", str(tmp_path), "--name", "trio",
-            "--speed", "fast", "--wifi-ssid", SSID, "--wifi-pass", PASSPHRASE,
-            "--resolve", "%s=192.0.2.1:%d" % (HOST, shared.port)]
     made = [Board(shared, tmp_path, "trio-%d" % n) for n in (1, 2, 3)]
 
     def running(log, done):
-        child = process.Process("trio", argv, tmp_path / log)
+        child = trio(shared, tmp_path, log)
         try:
             until(lambda: all(any(line.startswith(one.name + ": ") and done in line
                                   for line in child.text().splitlines()) for one in made),
