@@ -72,6 +72,9 @@ struct session {
 	uint64_t give_up_at;    /* HELD, DRAINING: when one that is stuck is ended; 0: it is not */
 	uint64_t settle_by;     /* for the acknowledgement of what the lost connection brought */
 	uint8_t attempts;       /* to restore it, in vain */
+	uint8_t brief;          /* times in a row that the broker ended it soon and stayed itself */
+	unsigned lost_epoch;    /* of the broker, when it last ended it */
+	uint64_t lost_at;
 	bool waiting, owing, up_closing, held_counted, slot, last_wait, entered;
 	bool present; /* counted in worker_shared.presence */
 	bool grace; /* its certificate has expired, its map lets it in still */

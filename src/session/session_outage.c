@@ -11,6 +11,8 @@
 #include "session/session_int.h"
 
 #define ATTEMPTS_MAX 10
+#define BRIEF_MS  10000 /* an upstream that lasted so long was none that is pushed out */
+#define BRIEF_MAX 3
 #define SETTLE_MS 100 /* between two looks whether the device has acknowledged */
 
 struct session *
@@ -84,6 +86,26 @@ hold(struct session *s)
 	}
 }
 
+/*
+ * The broker is there, and has ended this one again soon after it was restored:
+ * another client there has its client identifier, or it is not wanted. To take
+ * the identifier back each time would go on for ever, and nobody would see it.
+ */
+static bool
+is_pushed_out(struct session *s)
+{
+	struct broker_info broker;
+
+	broker_read(s->worker->shared->broker, &broker);
+	if (s->brief > 0 && (broker.epoch != s->lost_epoch || now_of(s) - s->lost_at > BRIEF_MS)) {
+		s->brief = 0;
+	}
+	s->brief++;
+	s->lost_epoch = broker.epoch;
+	s->lost_at = now_of(s);
+	return s->brief >= BRIEF_MAX;
+}
+
 void
 session_lost(struct session *s)
 {
@@ -95,6 +117,9 @@ session_lost(struct session *s)
 		return;
 	}
 	session_drop_upstream(s);
+	if (s->state == SESSION_LIVE && is_pushed_out(s)) {
+		relay_upstream_ended(s->relay, false, &out);
+	}
 	phase = relay_upstream_lost(s->relay, &out);
 	session_flush(s);
 	if (s->state == SESSION_CLOSING) {

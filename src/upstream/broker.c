@@ -17,7 +17,6 @@
 struct broker {
 	pthread_mutex_t lock;
 	struct broker_info info;
-	unsigned epoch; /* counts the changes of state */
 	struct list members;
 	struct list waiting; /* members without a permit; none while one is free */
 	struct broker_member *prober;
@@ -113,7 +112,7 @@ change(struct broker *b, enum broker_state state)
 	b->info.state = state;
 	b->doubted = false;
 	b->info.since = clock_wall();
-	b->epoch++;
+	b->info.epoch++;
 	wake_all(b);
 }
 
@@ -217,7 +216,7 @@ broker_state(struct broker *b, unsigned *epoch)
 
 	pthread_mutex_lock(&b->lock);
 	state = b->info.state;
-	*epoch = b->epoch;
+	*epoch = b->info.epoch;
 	pthread_mutex_unlock(&b->lock);
 	return state;
 }
@@ -298,7 +297,7 @@ broker_failed(struct broker *b, unsigned epoch, int error, const char *where)
 	pthread_mutex_lock(&b->lock);
 	b->info.failures++;
 	/* An attempt older than the last change has nothing to say about now. */
-	if (says_away(error) && epoch == b->epoch && !b->info.frozen) {
+	if (says_away(error) && epoch == b->info.epoch && !b->info.frozen) {
 		news = b->info.state != BROKER_AWAY ||
 		       (error == -EACCES && b->info.last_error != error);
 		if (b->info.state != BROKER_AWAY) {

@@ -20,6 +20,7 @@ enum broker_state { BROKER_UNKNOWN, BROKER_UP, BROKER_AWAY };
 
 struct broker_info {
 	enum broker_state state;
+	unsigned epoch;   /* counts the changes of state */
 	int64_t since;    /* wall clock of the last change */
 	bool frozen;      /* away because of broker_frozen() */
 	int last_error;   /* of the last failed dial, negative errno */

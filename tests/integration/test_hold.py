@@ -2,6 +2,7 @@
 """Devices that stay connected while the broker is away, and what becomes of what they send."""
 import contextlib
 import os
+import select
 import signal
 import socket
 import threading
@@ -51,6 +52,24 @@ def arrives(watch, first, last):
         number = int(watch.message().payload)
         assert number <= expected, "%d came before %d" % (number, expected)
         expected += number == expected
+
+
+def test_somebody_else_uses_the_client_identifier(shared):
+    """At the broker itself. It is taken back, but not for ever: that would stay unseen."""
+    device = shared.enroll()
+    with contextlib.ExitStack() as stack:
+        c = stack.enter_context(shared.client(device, V311))
+        for taken_back in range(20):  # two on a machine that needs no 10 s for it
+            rival = stack.enter_context(shared.broker.client(client_id=device.name))
+            if c.sock in select.select([c.sock, rival.sock], [], [], PATIENCE)[0]:
+                break
+            rival.expect_closed()
+            await_state(shared, device, "live")
+        c.expect_closed()
+        assert taken_back >= 2
+        until(lambda: "same client identifier" in shared.ctl("diagnose", device.name, status=None).out,
+              "the reason to be told")
+        rival.publish("nobody", "x", 1)
 
 
 @pytest.mark.parametrize("signum", (signal.SIGTERM, signal.SIGKILL))
