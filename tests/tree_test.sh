@@ -67,6 +67,6 @@ alone()
 	$CC -std=gnu11 -fsyntax-only -Werror -Wstrict-prototypes -I. -I"$build" -include config.h \
 		${TREE_CFLAGS:-} -I../src -I../firmware-minimal -x c "$@" || failed=1
 }
-(cd "$src" && alone */*.h; exit "$failed") || failed=1
-(cd "$src/../firmware-minimal" && alone [!t]*/*.h tls/*.h; exit "$failed") || failed=1
+(cd "$src" && alone ./*/*.h; exit "$failed") || failed=1
+(cd "$src/../firmware-minimal" && alone ./[!t]*/*.h ./tls/*.h; exit "$failed") || failed=1
 exit "$failed"
