@@ -55,6 +55,8 @@ int pki_file_read_max(const char *file, size_t max, struct buf *content, char *w
 int pki_file_create(const char *file, unsigned mode, struct span content, char *why) MUST_CHECK;
 int pki_key_read(const char *file, EVP_PKEY **key, char *why) MUST_CHECK;
 int pki_x509_read(const char *file, X509 **x509, char *why) MUST_CHECK;
+/* Until when it is valid, seconds since 1970; `file` is named when it cannot be read. */
+int pki_x509_end(const X509 *x509, const char *file, int64_t *end, char *why) MUST_CHECK;
 /* Every certificate of a PEM file (or the one of a DER file), at least one. */
 int pki_x509_read_all(const char *file, STACK_OF(X509) **list, char *why) MUST_CHECK;
 void pki_wipe(struct buf *b);

@@ -133,11 +133,24 @@ pki_make_ca(const char *folder, const char *common_name, unsigned days, char *wh
 	return rc;
 }
 
+int
+pki_x509_end(const X509 *x509, const char *file, int64_t *end, char *why)
+{
+	struct pki_cert *cert;
+	int rc = pki_cert_of(x509, NULL, &cert);
+
+	if (rc != 0) {
+		return pki_fail(why, rc, "%s cannot be used (%s).", file, err_text(rc));
+	}
+	*end = cert->not_after;
+	pki_cert_free(cert);
+	return 0;
+}
+
 /* The dates and the right to sign; the pair is checked by the caller. */
 static int
 check_ca(const char *file, struct pki_ca *ca, char *why)
 {
-	struct pki_cert *cert;
 	int rc;
 
 	if (X509_check_ca(ca->x509) == 0) {
@@ -145,12 +158,10 @@ check_ca(const char *file, struct pki_ca *ca, char *why)
 				"%s is not the certificate of a CA (basicConstraints or keyUsage).",
 				file);
 	}
-	rc = pki_cert_of(ca->x509, NULL, &cert);
+	rc = pki_x509_end(ca->x509, file, &ca->not_after, why);
 	if (rc != 0) {
-		return pki_fail(why, rc, "%s cannot be used (%s).", file, err_text(rc));
+		return rc;
 	}
-	ca->not_after = cert->not_after;
-	pki_cert_free(cert);
 	if (ca->not_after <= clock_wall()) {
 		char text[CLOCK_TEXT_SIZE];
 
@@ -399,15 +410,12 @@ static int
 check_dates(const char *file, const X509 *x509, char *why)
 {
 	char text[CLOCK_TEXT_SIZE];
-	struct pki_cert *cert;
 	int64_t end;
-	int rc = pki_cert_of(x509, NULL, &cert);
+	int rc = pki_x509_end(x509, file, &end, why);
 
 	if (rc != 0) {
-		return pki_fail(why, rc, "%s cannot be used (%s).", file, err_text(rc));
+		return rc;
 	}
-	end = cert->not_after;
-	pki_cert_free(cert);
 	if (end < clock_wall()) {
 		return pki_fail(why, ERR_DENIED, "%s expired at %s; make a new one.", file,
 				clock_text(end, text));

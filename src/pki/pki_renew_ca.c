@@ -50,15 +50,12 @@ static int
 check_later(const X509 *x509, const char *file, int64_t end, char *why)
 {
 	char text[CLOCK_TEXT_SIZE];
-	struct pki_cert *cert;
 	int64_t now_ends;
-	int rc = pki_cert_of(x509, NULL, &cert);
+	int rc = pki_x509_end(x509, file, &now_ends, why);
 
 	if (rc != 0) {
-		return pki_fail(why, rc, "%s cannot be used (%s).", file, err_text(rc));
+		return rc;
 	}
-	now_ends = cert->not_after;
-	pki_cert_free(cert);
 	if (end <= now_ends) {
 		return pki_fail(why, ERR_EXISTS,
 				"%s is valid until %s already: nothing was changed.", file,
